@@ -1,0 +1,1 @@
+"""Artifact and history in, forecasts, metrics and health out."""

@@ -1,0 +1,1 @@
+"""Slurm text and times: what both sides of the service must read alike."""

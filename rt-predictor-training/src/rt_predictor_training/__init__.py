@@ -1,0 +1,1 @@
+"""Accounting log to artifact: training, report."""
