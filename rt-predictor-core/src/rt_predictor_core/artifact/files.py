@@ -1,0 +1,30 @@
+"""Names inside an artifact folder, and the hash of a file."""
+
+from __future__ import annotations
+
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final
+
+HISTORY: Final = "history.npz"
+"""The history snapshot."""
+
+SNAPSHOT: Final = ("keys", "statistics", "known")
+"""The arrays of the history snapshot, see ``history.state`` and ``history.store``."""
+
+EXAMPLE: Final = "example.json"
+"""A job of a frequent recent user, for a first prediction."""
+
+UNFINISHED: Final = ".unfinished-"
+"""Prefix of a folder that is being written; such folders are never read."""
+
+
+def member_arrays(name: str) -> str:
+    """Return the path of a member's flat arrays."""
+    return f"members/{name}.npz"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

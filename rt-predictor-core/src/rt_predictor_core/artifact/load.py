@@ -1,0 +1,113 @@
+"""Loading: nothing of an artifact is used before all of it is verified, and nothing in it is executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from math import inf
+from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile
+
+import numpy as np
+
+from rt_predictor_core.artifact.files import HISTORY, SNAPSHOT, UNFINISHED, member_arrays, sha256_of
+from rt_predictor_core.artifact.manifest import NAME, REMEDY, Manifest
+from rt_predictor_core.features.table import FINGERPRINT
+from rt_predictor_core.history.state import State
+from rt_predictor_core.history.store import MemoryStore
+from rt_predictor_core.models.conformal import Conformal
+from rt_predictor_core.models.forecast import Forecaster
+from rt_predictor_core.models.target import Target
+from rt_predictor_core.models.trees import SHAPES, Forest
+from rt_predictor_formats.errors import Problem
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified artifact: the manifest, the forecaster, and the snapshot of the history."""
+
+    path: Path
+    manifest: Manifest
+    forecaster: Forecaster
+    snapshot: dict[str, np.ndarray]
+
+    def history(self) -> MemoryStore:
+        """Return a fresh history that knows what the training log knew."""
+        state = State.restore(self.snapshot["keys"], self.snapshot["statistics"])
+        return MemoryStore(state, self.snapshot["known"], self.manifest.known_from)
+
+
+def versions(models: Path) -> list[str]:
+    """Return the names of all artifacts in the models folder, newest first; they may still prove invalid."""
+    try:
+        entries = sorted((path.name for path in models.iterdir() if (path / NAME).is_file()), reverse=True)
+    except OSError:
+        return []
+    return [name for name in entries if not name.startswith(UNFINISHED)]
+
+
+def newest(models: Path) -> Artifact:
+    """Return the newest artifact that is valid. Raises Problem NO_MODEL, which names what was wrong with the others."""
+    refused = []
+    for version in versions(models):
+        try:
+            return load(models / version)
+        except Problem as problem:
+            refused.append(str(problem))
+    found = f"no valid model ({'; '.join(refused)})" if refused else "no model"
+    raise Problem(
+        "NO_MODEL", found, place=str(models), remedy="train one with rt-predictor-train --data LOG --models DIR"
+    )
+
+
+def load(path: Path) -> Artifact:
+    """Read and verify an artifact.
+
+    Raises Problem: ARTIFACT_INCOMPLETE, ARTIFACT_CORRUPT, ARTIFACT_FORMAT, ARTIFACT_UNREADABLE or ARTIFACT_FEATURES
+    (the model was trained on other features than this release computes).
+    """
+    manifest = Manifest.read(path)
+    if manifest.features != FINGERPRINT:
+        raise Problem("ARTIFACT_FEATURES", "the model was trained on other features", place=str(path), remedy=REMEDY)
+    try:
+        contents = {name: _verified(path, name, digest) for name, digest in manifest.sha256.items()}
+        forecaster = _forecaster(manifest, contents)
+        stored = _arrays(contents[HISTORY])
+        artifact = Artifact(path, manifest, forecaster, {name: stored[name] for name in SNAPSHOT})
+        artifact.history()
+    except (KeyError, ValueError, TypeError, EOFError, BadZipFile, OSError) as error:
+        raise Problem("ARTIFACT_CORRUPT", f"unreadable contents ({error!r})", place=str(path), remedy=REMEDY) from error
+    return artifact
+
+
+def _verified(path: Path, name: str, digest: str) -> bytes:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise Problem("ARTIFACT_CORRUPT", f"the manifest names a file outside: {name}", place=str(path), remedy=REMEDY)
+    file = path / name
+    if not file.is_file():
+        raise Problem("ARTIFACT_INCOMPLETE", f"{name} is missing", place=str(path), remedy=REMEDY)
+    if sha256_of(file) != digest:
+        raise Problem(
+            "ARTIFACT_CORRUPT", f"{name} is not what was published (SHA-256 differs)", place=str(path), remedy=REMEDY
+        )
+    return file.read_bytes() if file.suffix == ".npz" else b""
+
+
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _forecaster(manifest: Manifest, contents: dict[str, bytes]) -> Forecaster:
+    members: dict[str, Forest] = {
+        member.name: SHAPES[member.shape].from_arrays(_arrays(contents[member_arrays(member.name)]))
+        for member in manifest.members
+    }
+    target = manifest.target
+    return Forecaster(
+        levels=np.array(manifest.levels),
+        members=members,
+        weights={member.name: member.weight for member in manifest.members},
+        conformal=Conformal(np.array(manifest.conformal)),
+        target=Target(target.power, target.usual_wallclock, inf if target.grace is None else target.grace),
+    )

@@ -1,0 +1,54 @@
+"""The feature table: names in order, and a fingerprint that artifact and service must share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+import numpy as np
+
+from rt_predictor_core.features import history, keys, request
+from rt_predictor_core.requests import Requests
+
+NAMES: Final = (*request.FEATURES, *history.FEATURES)
+"""Names of the feature columns."""
+
+DEFINITION: Final = 1
+"""Raised by hand whenever the meaning of a feature changes without its name."""
+
+FINGERPRINT: Final = sha256("\n".join((str(DEFINITION), str(history.DECAY), *keys.KEYS, *NAMES)).encode()).hexdigest()
+"""Identifies the features; a model is only used with the features that it was trained on."""
+
+
+@dataclass(frozen=True)
+class HistoryRows:
+    """What the history says of ``n`` jobs as of their submit times.
+
+    Attributes
+    ----------
+    features: float32[n, len(history.FEATURES)]; NaN where nothing is known.
+    tier: uint8[n], index into ``keys.TIERS``.
+    jobs: uint32[n], ended jobs known at that tier.
+    """
+
+    features: np.ndarray
+    tier: np.ndarray
+    jobs: np.ndarray
+
+    @classmethod
+    def empty(cls, rows: int) -> HistoryRows:
+        """Return rows that know nothing: what is left when the history cannot be read."""
+        return cls(
+            np.full((rows, len(history.FEATURES)), np.nan, np.float32),
+            np.zeros(rows, np.uint8),
+            np.zeros(rows, np.uint32),
+        )
+
+
+def assemble(requests: Requests, rows: HistoryRows) -> np.ndarray:
+    """Return the feature table, float32[n, len(NAMES)]."""
+    table = np.empty((len(requests), len(NAMES)), np.float32)
+    request.fill(requests.numbers, requests.submit_time, table[:, : len(request.FEATURES)])
+    table[:, len(request.FEATURES) :] = rows.features
+    return table

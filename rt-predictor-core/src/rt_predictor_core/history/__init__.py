@@ -1,0 +1,1 @@
+"""What ended jobs have taught: state, durable record, store."""

@@ -1,0 +1,265 @@
+"""The durable record of reported job events: append, replay, nothing else.
+
+A journal is one SQLite database in write-ahead mode with ``synchronous=FULL``: an append that returned survives a
+killed process and a power cut (https://www.sqlite.org/wal.html). Rows are only ever inserted; each carries a
+checksum of its values, because SQLite itself does not notice a flipped byte inside a value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rt_predictor_core.schema import COLUMNS
+from rt_predictor_formats.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+REQUEST_COLUMNS = tuple(
+    column.name for column in COLUMNS if column.at_submit and column.name not in {"job_id", "submit_time"}
+)
+"""What ``Event.job`` may hold: the canonical columns of a request."""
+
+FORMAT = 1
+"""Number of the table layout, kept in the database's ``user_version``."""
+
+APPLICATION = 0x52545048
+"""SQLite's ``application_id`` of a journal: "RTPH"."""
+
+REPLAY_ROWS = 2000
+"""Rows read at a time by a replay, so that an append never waits long for it."""
+
+BUSY_SECONDS = 30.0
+"""How long an append waits for another process that writes to the same journal."""
+
+_NUMBERS = frozenset(c.name for c in COLUMNS if c.name in REQUEST_COLUMNS and c.unit != "text")
+_STORED = ("cluster", "job_id", "submit_time", "finished", "start_time", "end_time", "state", *REQUEST_COLUMNS)
+_CREATE = f"""
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    cluster TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    submit_time INTEGER NOT NULL,
+    finished INTEGER NOT NULL,
+    start_time INTEGER NOT NULL,
+    end_time INTEGER,
+    state TEXT,
+    {", ".join(f'"{name}" {"REAL" if name in _NUMBERS else "TEXT"}' for name in REQUEST_COLUMNS)},
+    checksum INTEGER NOT NULL,
+    UNIQUE (cluster, job_id, submit_time, finished)
+)"""
+_NAMES = ", ".join(f'"{name}"' for name in _STORED)
+_INSERT = (
+    f"INSERT INTO events ({_NAMES}, checksum) VALUES ({', '.join('?' * (len(_STORED) + 1))}) "  # noqa: S608 # names are constants
+    "ON CONFLICT (cluster, job_id, submit_time, finished) DO NOTHING"
+)
+_SELECT = f"SELECT seq, {_NAMES}, checksum FROM events WHERE seq > ? ORDER BY seq LIMIT {REPLAY_ROWS}"  # noqa: S608 # as above
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job: it started, or it ended.
+
+    Attributes
+    ----------
+    cluster: name of the cluster; empty where there is only one.
+    job_id: the scheduler's job id.
+    submit_time, start_time: [s since 1970].
+    end_time: [s since 1970]; None while the job still runs.
+    state: one of ``schema.STATES``; None where not told.
+    job: what the job asked for, by ``REQUEST_COLUMNS``; an absent or None value is unknown.
+    """
+
+    cluster: str
+    job_id: str
+    submit_time: int
+    start_time: int
+    end_time: int | None
+    state: str | None
+    job: Mapping[str, str | float | None]
+
+
+class Journal:
+    """Events in the order in which they were first reported; one file, safe for several threads.
+
+    Parameters
+    ----------
+    path: the database file; it and its folder are made where missing.
+
+    Raises
+    ------
+    Problem
+        ``HISTORY_NOT_WRITABLE`` where the file cannot be written, ``HISTORY_CORRUPT`` where it is no intact journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._explained():
+                self._open()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def append(self, events: Sequence[Event]) -> list[bool]:
+        """Store events; when this returns they are on disk, and when it raises none of them is.
+
+        Returns one flag per event: True where it is new, False where its cluster, job id, submit time and kind
+        (started, finished) were stored before; the first report of an event stays as it is.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_NOT_WRITABLE`` on a full disk and the like, ``HISTORY_CORRUPT`` on a damaged file.
+        """
+        rows = [_row(event) for event in events]
+        with self._lock, self._explained(), self._transaction():
+            new = [self._connection.execute(_INSERT, row).rowcount == 1 for row in rows]
+        self._count += sum(new)
+        return new
+
+    def replay(self, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Yield the events stored later than sequence number ``after``, in order of arrival, with their numbers.
+
+        Numbers rise, but not by one: a duplicate may use one up. Events appended meanwhile are included.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_CORRUPT`` where a row cannot be read or differs from its checksum.
+        """
+        while page := self._page(after):
+            for seq, *values, checksum in page:
+                if checksum != _checksum(values):
+                    raise self._corrupt(f"event {seq} differs from its checksum")
+                yield seq, _event(values)
+            after = page[-1][0]
+
+    def count(self) -> int:
+        """Return how many events are stored."""
+        return self._count
+
+    def close(self) -> None:
+        """Close the file. Using the journal afterwards is an error of the caller."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> None:
+        """Check that the file is a journal, or make it one, and bring its settings in order."""
+        run = self._connection.execute
+        application, version, tables = (
+            run(query).fetchone()[0]
+            for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema")
+        )
+        if tables and (application, version) != (APPLICATION, FORMAT):
+            raise self._corrupt(f"the file is no journal of format {FORMAT}")
+        damage = run("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise self._corrupt(damage)
+        run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=FULL")
+        with self._transaction():
+            run(_CREATE)
+            run(f"PRAGMA application_id={APPLICATION}")
+            run(f"PRAGMA user_version={FORMAT}")
+        self._keep_name()
+        self._count: int = run("SELECT count(*) FROM events").fetchone()[0]
+
+    def _keep_name(self) -> None:
+        """Bring the file's name to disk: SQLite does so for its log, not for a database that it creates."""
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _page(self, after: int) -> list[Any]:
+        with self._lock, self._explained():
+            return self._connection.execute(_SELECT, (after,)).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        finally:
+            # SQLite has rolled back by itself on some errors, such as a full disk
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite and the file system say into a Problem."""
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise  # a mistake of the caller, such as using a closed journal
+        except sqlite3.DatabaseError as error:
+            # the low byte is the kind of error, the rest its detail
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise self._corrupt(str(error)) from error
+            raise self._not_writable(str(error)) from error
+        except OSError as error:
+            raise self._not_writable(error.strerror or str(error)) from error
+
+    def _corrupt(self, thing: str) -> Problem:
+        return Problem(
+            "HISTORY_CORRUPT",
+            thing,
+            place=str(self._path),
+            remedy=f"restore the file from a backup, or move it away (with {self._path.name}-wal and -shm) and start "
+            "with the history of the model",
+        )
+
+    def _not_writable(self, thing: str) -> Problem:
+        return Problem(
+            "HISTORY_NOT_WRITABLE",
+            thing,
+            place=str(self._path),
+            remedy="give the service a folder that it may write to, with free space, used by no other process",
+        )
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    """Return what is stored of an event, in the order of the table."""
+    job = [_stored(name, event.job.get(name)) for name in REQUEST_COLUMNS]
+    finished = int(event.end_time is not None)
+    identity = (event.cluster, event.job_id, event.submit_time, finished)
+    values = (*identity, event.start_time, event.end_time, event.state, *job)
+    return (*values, _checksum(values))
+
+
+def _stored(name: str, value: str | float | None) -> str | float | None:
+    """Return a value as SQLite gives it back: numbers as float, NaN as unknown."""
+    if value is None or name not in _NUMBERS:
+        return value
+    number = float(value)
+    return None if number != number else number  # noqa: PLR0124 # NaN alone differs from itself
+
+
+def _event(values: Sequence[Any]) -> Event:
+    """Return the event that a row holds."""
+    cluster, job_id, submit_time, _finished, start_time, end_time, state, *job = values
+    return Event(
+        cluster, job_id, submit_time, start_time, end_time, state, dict(zip(REQUEST_COLUMNS, job, strict=True))
+    )
+
+
+def _checksum(values: Sequence[Any]) -> int:
+    return zlib.crc32(json.dumps(list(values)).encode())

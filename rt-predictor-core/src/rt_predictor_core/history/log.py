@@ -1,0 +1,88 @@
+"""A log as events: what the history could know, in the order in which it could know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rt_predictor_core.features.history import END, START, SUBMIT
+from rt_predictor_core.requests import Requests, identity, seconds
+
+GOOD_STATE = "COMPLETED"
+"""The state of a job that did not fail; an unknown state counts as good."""
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """``n`` jobs of a log as columns.
+
+    Attributes
+    ----------
+    submit, start, end: int64[n], seconds since 1970; meaningless where ``ran`` is false.
+    run: float64[n], run time [s]. request: float64[n], requested wallclock [s], NaN if unknown.
+    failed: float64[n], 1 where the job ended in another state than ``GOOD_STATE``.
+    ran: bool[n], whether the job started, ended and took time: others are asked for but never observed.
+    identity: uint64[n], see ``requests.identity``.
+    """
+
+    submit: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    run: np.ndarray
+    request: np.ndarray
+    failed: np.ndarray
+    ran: np.ndarray
+    identity: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.submit)
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table | pa.RecordBatch, requests: Requests) -> EventLog:
+        """Build from canonical columns; ``requests`` are the same rows."""
+        run = pc.fill_null(pc.cast(table["run_time"], pa.float64()), 0.0)
+        run = np.asarray(run, np.float64)
+        start, end = seconds(table["start_time"], -1), seconds(table["end_time"], -1)
+        state = pc.fill_null(table["state"], GOOD_STATE)
+        names = pc.fill_null(table["job_id"], "").to_pylist()
+        return cls(
+            submit=requests.submit_time,
+            start=start,
+            end=end,
+            run=run,
+            request=requests.wallclock_req,
+            failed=np.asarray(pc.not_equal(state, GOOD_STATE)).astype(np.float64),
+            ran=(run > 0.0) & (start >= 0) & (end >= 0),
+            identity=np.array(
+                [identity(job, moment) for job, moment in zip(names, requests.submit_time.tolist(), strict=True)],
+                np.uint64,
+            ),
+        )
+
+    def take(self, rows: np.ndarray) -> EventLog:
+        """Return the rows that an index array or a mask selects."""
+        return EventLog(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    def events(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return all events in order: their kinds, uint8[m], and the jobs they happen to, int64[m].
+
+        Ends come before starts before submits of the same second. A job never shows before the second after its own
+        submit, so that jobs of one second do not see each other; ends of one second are ordered by what they
+        teach. The order of the rows therefore never matters.
+        """
+        ran = np.flatnonzero(self.ran)
+        everyone = np.arange(len(self))
+        shown = self.submit[ran] + 1
+        jobs = np.concatenate([ran, ran, everyone])
+        moments = np.concatenate([np.maximum(self.end[ran], shown), np.maximum(self.start[ran], shown), self.submit])
+        kinds = np.concatenate(
+            [np.full(len(ran), END, np.uint8), np.full(len(ran), START, np.uint8), np.full(len(self), SUBMIT, np.uint8)]
+        )
+        # a job that starts and ends within its second of submit would end before it starts: the kernel only counts,
+        # so the order of that pair does not matter to any later reader
+        taught = (self.identity, self.failed, self.request, self.run, self.submit)
+        order = np.lexsort((*(column[jobs] for column in taught), kinds, moments))
+        return kinds[order], jobs[order]

@@ -1,0 +1,1 @@
+"""From a row of numbers to a calibrated distribution of the run time."""

@@ -1,0 +1,50 @@
+"""The target: run time as a share of what was requested, and back to seconds.
+
+Models learn ``y = (run time / requested wallclock) ** power``. Quantiles survive any rising transformation, so the
+power only decides how much a loss cares for short jobs; 1 weighs an error in proportion to the request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+SHORTEST_SECONDS = 1.0
+"""No forecast is shorter [s]."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """How run times become targets.
+
+    Attributes
+    ----------
+    power: exponent, in (0, 1].
+    usual_wallclock: [s], stands in where a request gives no wallclock.
+    grace: [s], how long the scheduler lets jobs run past their request; infinite where it does not enforce it.
+    """
+
+    power: float
+    usual_wallclock: float
+    grace: float
+
+    def scale(self, wallclock_req: np.ndarray) -> np.ndarray:
+        """Return what run times are divided by, float64[n] in seconds, for requests float64[n] with NaN."""
+        return np.where(np.isnan(wallclock_req), self.usual_wallclock, wallclock_req)
+
+    def forward(self, run: np.ndarray, wallclock_req: np.ndarray) -> np.ndarray:
+        """Return targets float64[n] for run times float64[n] in seconds."""
+        return np.asarray((run / self.scale(wallclock_req)) ** self.power)
+
+    def backward(self, y: np.ndarray, wallclock_req: np.ndarray) -> np.ndarray:
+        """Return run times [s] for targets float64[n, levels], not yet held to the limit."""
+        share = np.maximum(y, 0.0) ** (1.0 / self.power)
+        return np.asarray(np.maximum(share * self.scale(wallclock_req)[:, None], SHORTEST_SECONDS))
+
+    def limit(self, wallclock_req: np.ndarray) -> np.ndarray:
+        """Return the longest possible run time, float64[n] in seconds; infinite where none is known."""
+        if not isfinite(self.grace):
+            return np.full(len(wallclock_req), np.inf)
+        return np.where(np.isnan(wallclock_req), np.inf, wallclock_req + self.grace)

@@ -1,0 +1,50 @@
+"""Scores: one definition for training, backtest, gate and live monitoring.
+
+All take run times in seconds, float64[n], and leave nothing out; n = 0 gives NaN.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+HOUR, MINUTE = 3600.0, 60.0
+
+POINT_SCORES = ("mae_h", "median_ae_min", "rmse_h", "ratio_accuracy", "r2", "r2_log", "under_rate")
+"""Names of what ``point_scores`` returns, as in the backtest's JSON."""
+
+
+def point_scores(predicted: np.ndarray, run: np.ndarray) -> dict[str, float]:
+    """Return the scores of a point forecast, by the names and in the units of the backtest's JSON."""
+    if not len(run):
+        return dict.fromkeys(POINT_SCORES, np.nan)
+    error = np.abs(predicted - run)
+    return {
+        "mae_h": float(error.mean() / HOUR),
+        "median_ae_min": float(np.median(error) / MINUTE),
+        "rmse_h": float(np.sqrt((error**2).mean()) / HOUR),
+        "ratio_accuracy": float((np.minimum(predicted, run) / np.maximum(predicted, run)).mean()),
+        "r2": _r2(predicted, run),
+        "r2_log": _r2(np.log1p(predicted), np.log1p(run)),
+        "under_rate": float((predicted < run).mean()),
+    }
+
+
+def interval_scores(lower: np.ndarray, upper: np.ndarray, run: np.ndarray) -> dict[str, float]:
+    """Return coverage and mean width [h] of a 90 % interval, by the names of the backtest's JSON."""
+    if not len(run):
+        return {"coverage_90": np.nan, "width_90_h": np.nan}
+    return {
+        "coverage_90": float(((lower <= run) & (run <= upper)).mean()),
+        "width_90_h": float((upper - lower).mean() / HOUR),
+    }
+
+
+def pinball(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> float:
+    """Return the mean pinball loss of quantiles float64[n, levels] (Koenker and Bassett, Econometrica 46(1), 1978)."""
+    error = y[:, None] - quantiles
+    return float(np.maximum(levels * error, (levels - 1.0) * error).mean())
+
+
+def _r2(predicted: np.ndarray, true: np.ndarray) -> float:
+    spread = float(((true - true.mean()) ** 2).sum())
+    return 1.0 - float(((predicted - true) ** 2).sum()) / spread if spread > 0.0 else float("nan")

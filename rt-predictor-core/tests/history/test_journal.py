@@ -1,0 +1,124 @@
+"""What the journal keeps, in which order, and what counts as the same event."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rt_predictor_core.history.journal import REPLAY_ROWS, REQUEST_COLUMNS, Event, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+JOB = {"user": "ada", "wallclock_req": 3600.0, "name": "relax_17"}
+
+
+def ended(number: int, **changes: object) -> Event:
+    event = Event("", str(number), 1_000 + number, 2_000 + number, 3_000 + number, "COMPLETED", JOB)
+    return replace(event, **changes)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(tmp_path / "history" / "journal.sqlite3")
+    yield opened
+    opened.close()
+
+
+def test_events_come_back_in_order_of_arrival(journal: Journal) -> None:
+    journal.append([ended(3), ended(1)])
+    journal.append([ended(2)])
+    assert [(seq, event.job_id) for seq, event in journal.replay()] == [(1, "3"), (2, "1"), (3, "2")]
+
+
+def test_an_event_reported_twice_is_kept_once_as_first_told(journal: Journal) -> None:
+    assert journal.append([ended(1), ended(2)]) == [True, True]
+    assert journal.append([ended(1, end_time=9_999), ended(3)]) == [False, True]
+    assert journal.count() == 3
+    assert [event.end_time for _, event in journal.replay()] == [3_001, 3_002, 3_003]
+
+
+def test_an_event_that_occurs_twice_in_one_call_is_kept_once(journal: Journal) -> None:
+    assert journal.append([ended(1), ended(1)]) == [True, False]
+
+
+@pytest.mark.parametrize(
+    "other", [{"cluster": "b"}, {"job_id": "2"}, {"submit_time": 7}, {"end_time": None, "state": None}]
+)
+def test_cluster_job_id_submit_time_and_kind_make_the_identity(journal: Journal, other: dict[str, object]) -> None:
+    journal.append([ended(1)])
+    assert journal.append([ended(1, **other)]) == [True]
+
+
+def test_a_replay_starts_after_a_number(journal: Journal) -> None:
+    journal.append([ended(number) for number in range(5)])
+    assert [event.job_id for _, event in journal.replay(after=3)] == ["3", "4"]
+    assert list(journal.replay(after=5)) == []
+
+
+def test_a_long_replay_sees_what_is_appended_meanwhile(journal: Journal) -> None:
+    journal.append([ended(number) for number in range(REPLAY_ROWS + 1)])
+    replay = journal.replay()
+    next(replay)
+    journal.append([ended(REPLAY_ROWS + 1)])
+    assert [event.job_id for _, event in replay][-1] == str(REPLAY_ROWS + 1)
+
+
+def test_nothing_in_means_nothing_stored(journal: Journal) -> None:
+    assert journal.append([]) == []
+    assert journal.count() == 0
+    assert list(journal.replay()) == []
+
+
+def test_a_reopened_journal_knows_everything(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "journal.sqlite3")
+    first.append([ended(1), ended(2, end_time=None, state=None)])
+    first.close()
+    second = Journal(tmp_path / "journal.sqlite3")
+    assert second.count() == 2
+    assert second.append([ended(1)]) == [False]
+    assert [event.end_time for _, event in second.replay()] == [3_001, None]
+    second.close()
+
+
+def test_unknown_values_come_back_as_none(journal: Journal) -> None:
+    journal.append([ended(1, job={"user": None, "mem_req": float("nan"), "nodes_req": 4})])
+    ((_, event),) = journal.replay()
+    assert tuple(event.job) == REQUEST_COLUMNS
+    assert {name: value for name, value in event.job.items() if value is not None} == {"nodes_req": 4.0}
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+numbers = st.none() | st.floats(0, 1e12) | st.integers(0, 10**12).map(float)
+times = st.integers(0, 4_102_444_799)
+jobs = st.fixed_dictionaries(
+    {name: numbers if name.endswith("_req") else st.none() | texts for name in REQUEST_COLUMNS}
+)
+events = st.builds(Event, texts, texts, times, times, st.none() | times, st.sampled_from([None, "FAILED"]), jobs)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(events, max_size=6))
+def test_what_was_stored_is_what_comes_back(journal: Journal, batch: list[Event]) -> None:
+    before = max((seq for seq, _ in journal.replay()), default=0)
+    new = journal.append(batch)
+    kept = [event for event, is_new in zip(batch, new, strict=True) if is_new]
+    assert [event for _, event in journal.replay(after=before)] == kept
+    assert journal.append(batch) == [False] * len(batch)
+
+
+def test_threads_that_append_the_same_events_store_each_once(journal: Journal) -> None:
+    new: list[bool] = []
+    batch = [[ended(number)] for number in range(50)]
+    threads = [threading.Thread(target=lambda: [new.extend(journal.append(one)) for one in batch]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(new) == journal.count() == 50
