@@ -1,0 +1,137 @@
+"""The commands of training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, Self, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from rt_predictor_formats.errors import Problem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PATH = click.Path(path_type=Path)
+
+
+class Bars:
+    """Progress bars on a terminal, one line per stage elsewhere; always on stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description:>10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage of ``total`` steps."""
+        if not self._console.is_terminal:
+            self._console.print(f"{name} ...")
+        self._task = self._progress.add_task(name, total=total)
+
+    def advance(self, done: int) -> None:
+        """Say how many steps of the stage are done."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=done)
+
+
+def reported(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn a Problem into one line on stderr and exit status 1."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except Problem as problem:
+            click.echo(f"error: {problem}", err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+@click.command()
+@click.option(
+    "--data", "paths", multiple=True, required=True, type=_PATH, help="Accounting log; may be given repeatedly."
+)
+@click.option("--models", required=True, type=_PATH, help="Folder of the models; the new one is published there.")
+@click.option("--profile", default="standard", show_default=True, help="quick, standard, m2max, or a TOML file.")
+@click.option("--sample-size", type=click.IntRange(min=1), help="Train on the newest N jobs only.")
+@click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
+@click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
+@click.version_option(package_name="rt-predictor-training")
+@reported
+def train(paths: tuple[Path, ...], models: Path, profile: str, rejects: Path | None, **options: Any) -> None:
+    """Train a model on an accounting log and publish it.
+
+    Formats: NREL Eagle (parquet, csv), SWF, Slurm sacct -P, and tables with sacct's columns.
+    """
+    from rt_predictor_training.ingest import Intake
+    from rt_predictor_training.profiles import load_profile
+    from rt_predictor_training.report.table import summary
+    from rt_predictor_training.train import train as run
+
+    chosen = load_profile(profile)
+    intake = Intake(
+        paths=paths,
+        chunk_rows=options["chunk_rows"] or chosen.chunk_rows,
+        timezone=options["timezone"],
+        sample_size=options["sample_size"],
+        rejects=rejects,
+    )
+    with Bars() as bars:
+        path, manifest, notes = run(intake, chosen, models, bars)
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    if manifest.rejected:
+        where = f", see {rejects}" if rejects else "; name a file with --rejects to keep them"
+        click.echo(f"note: {manifest.rejected} rows were refused{where}", err=True)
+    console.print(summary(manifest))
+    took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in manifest.stage_seconds.items())
+    click.echo(f"{manifest.jobs} jobs, {took}, peak memory {manifest.peak_memory_mb:.0f} MB")
+    click.echo(f"published {path}")
+
+
+@click.command()
+@click.option("--rows", default=100_000, show_default=True, type=click.IntRange(min=1), help="Number of jobs.")
+@click.option("--seed", default=7, show_default=True, help="The same seed gives the same log.")
+@click.option("--out", required=True, type=_PATH, help="Parquet file to write.")
+@click.version_option(package_name="rt-predictor-training")
+@reported
+def synthesize(rows: int, seed: int, out: Path) -> None:
+    """Write a synthetic accounting log with the statistics of NREL's Eagle."""
+    from rt_predictor_core.sources.synthetic import write_parquet
+
+    with Bars() as bars:
+        bars.stage("synthesize", rows)
+        write_parquet(out, rows, seed, on_progress=bars.advance)
+    click.echo(f"wrote {rows} jobs to {out}")

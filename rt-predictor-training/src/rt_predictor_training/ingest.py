@@ -1,0 +1,108 @@
+"""Ingest: a log of any source as one table in submit order, and the columns that training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rt_predictor_core.history.log import EventLog
+from rt_predictor_core.requests import NUMBERS, TEXTS, Requests
+from rt_predictor_core.sources import open_log
+from rt_predictor_formats.errors import Problem
+
+FEWEST_JOBS = 200
+"""Fewer jobs that ran than this cannot be split into folds that mean anything."""
+
+_NEEDED = ("job_id", *TEXTS, *NUMBERS, "submit_time", "start_time", "end_time", "run_time", "state")
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The accepted jobs of a log in submit order.
+
+    Attributes
+    ----------
+    requests, events: the same ``n`` rows. example: a request of a frequent recent user, by canonical names.
+    rejected: rows that broke a rule. sources: what was read, for the manifest. notes: what a person should know.
+    """
+
+    requests: Requests
+    events: EventLog
+    example: dict[str, str | float | None]
+    rejected: int
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What to read: paths, rows at a time, the zone of naive times, how many of the newest jobs, where rejects go."""
+
+    paths: Sequence[Path]
+    chunk_rows: int
+    timezone: str = "UTC"
+    sample_size: int | None = None
+    rejects: Path | None = None
+
+
+def ingest(intake: Intake, on_progress: Callable[[int, int], None]) -> Jobs:
+    """Read a log. ``on_progress`` is called with the bytes read and the bytes there are.
+
+    Text columns are dictionary-encoded as they come, so memory grows with the jobs' numbers and not their text.
+    Raises Problem as ``sources.open_log`` does, and LOG_TOO_SMALL.
+    """
+    log = open_log(intake.paths, chunk_rows=intake.chunk_rows, timezone=intake.timezone, rejects=intake.rejects)
+    batches = []
+    for batch in log:
+        batches.append(_compact(batch))
+        on_progress(log.bytes_read, log.bytes_total)
+    table = pa.Table.from_batches(batches).unify_dictionaries()
+    order = pc.sort_indices(table, sort_keys=[("submit_time", "ascending")])
+    if intake.sample_size is not None and intake.sample_size < len(order):
+        order = order[len(order) - intake.sample_size :]
+    table = table.take(order)
+    requests = Requests.from_arrow(table)
+    events = EventLog.from_arrow(table, requests)
+    ran = int(events.ran.sum())
+    if ran < FEWEST_JOBS:
+        raise Problem(
+            "LOG_TOO_SMALL",
+            f"{ran} jobs that ran, at least {FEWEST_JOBS} are needed",
+            place=", ".join(map(str, intake.paths)),
+            remedy="give a longer log with --data",
+        )
+    return Jobs(
+        requests=requests,
+        events=events,
+        example=_example(table),
+        rejected=log.rows_rejected,
+        sources=tuple(f"{path.name} ({log.format})" for path in intake.paths),
+        notes=tuple(log.notes),
+    )
+
+
+def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = []
+    for name in _NEEDED:
+        column = batch[name]
+        columns.append(pc.dictionary_encode(column) if name in TEXTS or name == "state" else column)
+    return pa.RecordBatch.from_arrays(columns, names=list(_NEEDED))
+
+
+def _example(table: pa.Table) -> dict[str, str | float | None]:
+    recent = table.slice(max(0, len(table) - 10_000))
+    users = pc.cast(recent["user"], pa.string())
+    counted = users.drop_null().value_counts()
+    if not len(counted):
+        return {}
+    user = counted.field("values")[int(np.argmax(counted.field("counts").to_numpy()))]
+    own = recent.filter(pc.equal(users, user))
+    return own.slice(len(own) - 1).select([*TEXTS, *NUMBERS]).to_pylist()[0]  # type: ignore[no-any-return]

@@ -1,0 +1,97 @@
+"""XGBoost: one booster with a tree per quantile and round (``reg:quantileerror``)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from xgboost.callback import TrainingCallback
+
+from rt_predictor_core.models.trees import BinaryForest
+from rt_predictor_training.members.member import Fitted, Task, next_below, sample, verify
+
+_NO_CHILD = -1
+
+
+class _OnTree(TrainingCallback):
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self._on_tree = task.on_tree
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        del model, epoch, evals_log
+        self._on_tree()
+        return False
+
+
+def fit(task: Task) -> Fitted:
+    """Fit the quantiles with XGBoost and flatten the trees."""
+    parameters = {
+        "objective": "reg:quantileerror",
+        "quantile_alpha": list(task.levels),
+        "tree_method": "hist",
+        "nthread": task.threads,
+        "seed": task.seed,
+        "verbosity": 0,
+        **task.parameters,
+    }
+    shared = {"max_bin": parameters.get("max_bin", 256), "nthread": task.threads}
+    train = xgb.QuantileDMatrix(task.train.x, label=task.train.y, **shared)
+    stop = xgb.QuantileDMatrix(task.stop.x, label=task.stop.y, ref=train, **shared)
+    booster = xgb.train(
+        parameters,
+        train,
+        num_boost_round=task.trees,
+        evals=[(stop, "stop")],
+        callbacks=[_OnTree(task), xgb.callback.EarlyStopping(rounds=task.patience, save_best=True)],
+        verbose_eval=False,
+    )
+    forest = flatten(booster, len(task.levels))
+    rows = sample(task.stop.x)
+    verify("xgboost", forest, booster.inplace_predict(rows).reshape(len(rows), -1).astype(float), rows)
+    return Fitted(
+        name="xgboost",
+        library_version=xgb.__version__,
+        shape="binary",
+        forest=forest,
+        native={"members/xgboost.ubj": bytes(booster.save_raw("ubj"))},
+        trees=booster.num_boosted_rounds(),
+    )
+
+
+def flatten(booster: Any, levels: int) -> BinaryForest:
+    """Return a booster's trees as arrays; the layout is XGBoost's documented JSON model schema."""
+    model = json.loads(booster.save_raw("json"))["learner"]
+    trees = model["gradient_booster"]["model"]["trees"]
+    base = np.atleast_1d(json.loads(model["learner_model_param"]["base_score"])).astype(float)
+    nodes = 0
+    leaves: list[float] = []
+    roots: list[int] = []
+    columns: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("feature", "threshold", "left", "right", "missing_left")
+    }
+    for tree in trees:
+        left = np.array(tree["left_children"])
+        inner = np.flatnonzero(left != _NO_CHILD)
+        place = np.empty(len(left), np.int32)
+        place[inner] = nodes + np.arange(len(inner))
+        outer = np.flatnonzero(left == _NO_CHILD)
+        place[outer] = ~(len(leaves) + np.arange(len(outer)))
+        values = np.array(tree["split_conditions"], np.float32)
+        columns["feature"].append(np.array(tree["split_indices"], np.int32)[inner])
+        columns["threshold"].append(next_below(values[inner]))
+        columns["left"].append(place[left[inner]])
+        columns["right"].append(place[np.array(tree["right_children"])[inner]])
+        columns["missing_left"].append(np.array(tree["default_left"], bool)[inner])
+        leaves.extend(values[outer].astype(float))
+        roots.append(int(place[0]))
+        nodes += len(inner)
+    return BinaryForest(
+        **{name: np.concatenate(parts) for name, parts in columns.items()},
+        leaf=np.array(leaves),
+        root=np.array(roots, np.int32),
+        output=np.array(model["gradient_booster"]["model"]["tree_info"], np.int32),
+        base=np.broadcast_to(base, levels).copy(),
+    )

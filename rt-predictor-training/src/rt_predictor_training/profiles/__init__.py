@@ -1,0 +1,98 @@
+"""Training profiles: TOML files beside this module, or a path to one's own."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rt_predictor_formats.errors import Problem
+
+_FOLDER = Path(__file__).parent
+SHIPPED = ("quick", "standard", "m2max")
+"""Names of the profiles that come with the package."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Shares of the log given to each purpose, by submit time, oldest first; what is left is for training."""
+
+    stop: float
+    calibration: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How to train.
+
+    Attributes
+    ----------
+    levels: quantile levels, rising, 0.05, 0.5 and 0.95 among them. target_power: see ``models.target``.
+    chunk_rows: rows read at a time. threads: per library. memory_gib: what training may use.
+    trees, patience: greatest number of boosting rounds, and rounds without gain after which to stop.
+    refit: whether to fit again on newer jobs after scoring. members: parameters of each library.
+    """
+
+    name: str
+    levels: tuple[float, ...]
+    target_power: float
+    chunk_rows: int
+    threads: int
+    memory_gib: float
+    trees: int
+    patience: int
+    seed: int
+    refit: bool
+    folds: Folds
+    members: dict[str, dict[str, Any]]
+
+
+def load_profile(name: str) -> Profile:
+    """Return a shipped profile by name, or the one in a TOML file by its path.
+
+    Raises Problem PROFILE_UNKNOWN or PROFILE_INVALID, which names the key.
+    """
+    path = _FOLDER / f"{name}.toml" if name in SHIPPED else Path(name)
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+        values: dict[str, Any] = {**document, "levels": tuple(document["levels"]), "folds": Folds(**document["folds"])}
+        profile = Profile(name=path.stem, **values)
+        _check(profile)
+    except OSError:
+        raise Problem(
+            "PROFILE_UNKNOWN",
+            f"no training profile {name!r}",
+            place="--profile",
+            remedy=f"use one of {', '.join(SHIPPED)}, or the path of a TOML file",
+        ) from None
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise Problem(
+            "PROFILE_INVALID", str(error), place=str(path), remedy=f"compare the file with {_FOLDER / 'quick.toml'}"
+        ) from error
+    if profile.threads:
+        return profile
+    return Profile(**{**profile.__dict__, "threads": _usable_cores()})
+
+
+def _check(profile: Profile) -> None:
+    if list(profile.levels) != sorted(set(profile.levels)) or not {0.05, 0.5, 0.95} <= set(profile.levels):
+        raise ValueError("levels must rise and contain 0.05, 0.5 and 0.95")
+    if not 0.0 < profile.levels[0] <= profile.levels[-1] < 1.0:
+        raise ValueError("levels must lie between 0 and 1")
+    if not 0.0 < profile.target_power <= 1.0:
+        raise ValueError("target_power must lie in (0, 1]")
+    shares = (profile.folds.stop, profile.folds.calibration, profile.folds.score)
+    if min(shares) <= 0.0 or sum(shares) >= 1.0:
+        raise ValueError("the folds' shares must be positive and leave something for training")
+    for key in ("chunk_rows", "trees", "patience"):
+        if getattr(profile, key) < 1:
+            raise ValueError(f"{key} must be at least 1")
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,148 @@
+"""Training: accounting log in, published artifact out, stage by stage."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+from typing import Protocol
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from rt_predictor_core.artifact.files import EXAMPLE, HISTORY, member_arrays
+from rt_predictor_core.artifact.load import load
+from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
+from rt_predictor_core.artifact.publish import arrays_to_bytes, new_version, publish
+from rt_predictor_core.features.keys import keys_of
+from rt_predictor_core.features.table import FINGERPRINT
+from rt_predictor_core.history.state import State
+from rt_predictor_training.fit import Result, fit
+from rt_predictor_training.ingest import Intake, Jobs, ingest
+from rt_predictor_training.profiles import Profile
+
+KNOWN_JOBS = 1_000_000
+"""Identities of this many newest ended jobs travel with the snapshot, so that a report of one counts once."""
+
+
+class Progress(Protocol):
+    """Where training says how far it is."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage of ``total`` steps."""
+        ...
+
+    def advance(self, done: int) -> None:
+        """Say how many steps of the stage are done."""
+        ...
+
+
+@dataclass
+class Stages:
+    """How long each stage took."""
+
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str, total: int = 1) -> Iterator[None]:
+        """Time a stage."""
+        self.progress.stage(name, total)
+        begin = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - begin, 3)
+        self.progress.advance(total)
+
+
+def train(intake: Intake, profile: Profile, models: Path, progress: Progress) -> tuple[Path, Manifest, tuple[str, ...]]:
+    """Train on a log and publish the artifact; return its path, its manifest, and notes on the log.
+
+    Raises Problem for everything that a person can mend; then nothing is published.
+    """
+    stages = Stages(progress)
+    with stages("read"):
+        jobs = ingest(intake, lambda done, total: progress.advance(done if total else 0))
+    state = State()
+    with stages("features"):
+        rows = state.replay(jobs.events, keys_of(jobs.requests))
+    rounds = 0
+
+    def on_tree(_member: str) -> None:
+        nonlocal rounds
+        rounds += 1
+        progress.advance(rounds)
+
+    fits = 2 if profile.refit else 1
+    with stages("fit", fits * profile.trees * (2 + len(profile.levels))):
+        result = fit(jobs, rows, profile, on_tree)
+    with stages("publish"):
+        path = publish(models, _manifest(jobs, profile, result, stages.seconds), _files(jobs, result, state))
+        artifact = load(path)
+    return path, artifact.manifest, jobs.notes
+
+
+def _files(jobs: Jobs, result: Result, state: State) -> dict[str, bytes]:
+    ended = np.flatnonzero(jobs.events.ran)
+    newest = ended[np.argsort(jobs.events.end[ended], kind="stable")][-KNOWN_JOBS:]
+    known = np.unique(jobs.events.identity[newest])
+    files = {
+        HISTORY: arrays_to_bytes({**state.snapshot(), "known": known}),
+        EXAMPLE: (json.dumps(jobs.example) + "\n").encode(),
+    }
+    for name, member in result.fitted.items():
+        files[member_arrays(name)] = arrays_to_bytes(member.forest.arrays())
+        files.update(member.native)
+    return files
+
+
+def _known_from(jobs: Jobs) -> int:
+    end = np.sort(jobs.events.end[jobs.events.ran])
+    return int(end[-KNOWN_JOBS]) if len(end) > KNOWN_JOBS else 0
+
+
+def _manifest(jobs: Jobs, profile: Profile, result: Result, seconds: dict[str, float]) -> Manifest:
+    now = time.time()
+    forecaster = result.forecaster
+    target = forecaster.target
+    digest = sha256(
+        b"".join(array.tobytes() for member in result.fitted.values() for array in member.forest.arrays().values())
+    )
+    digest.update(str(now).encode())
+    return Manifest(
+        format=FORMAT,
+        version=new_version(now, digest.digest()),
+        created=int(now),
+        features=FINGERPRINT,
+        profile=profile.name,
+        sources=jobs.sources,
+        jobs=len(jobs),
+        rejected=jobs.rejected,
+        first_submit=int(jobs.requests.submit_time[0]),
+        last_submit=int(jobs.requests.submit_time[-1]),
+        levels=profile.levels,
+        members=tuple(
+            MemberEntry(name, member.library_version, forecaster.weights[name], member.shape, tuple(member.native))
+            for name, member in result.fitted.items()
+        ),
+        target=TargetEntry(target.power, target.usual_wallclock, target.grace if isfinite(target.grace) else None),
+        conformal=tuple(tuple(map(float, row)) for row in forecaster.conformal.offsets),
+        known_from=_known_from(jobs),
+        scores=result.scores,
+        stage_seconds=dict(seconds),
+        peak_memory_mb=_peak_memory_mb(),
+        libraries={"numpy": np.__version__, "numba": numba.__version__, "pyarrow": pa.__version__},
+    )
+
+
+def _peak_memory_mb() -> float:
+    # Linux counts KiB, macOS bytes
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)

@@ -1,0 +1,65 @@
+"""Each library for real on a small table with missing values: it learns, and the flat arrays are the model."""
+
+import numpy as np
+import pytest
+
+from rt_predictor_core.scores import pinball
+from rt_predictor_formats.errors import Problem
+from rt_predictor_training.members import MEMBERS
+from rt_predictor_training.members.member import Fold, Task, floor_float32, next_below, verify
+from rt_predictor_training.profiles import load_profile
+
+LEVELS = (0.05, 0.5, 0.95)
+
+
+def fold(rows: int, seed: int) -> Fold:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 6)).astype(np.float32)
+    y = 0.3 * np.nan_to_num(x[:, 0]) + (x[:, 1] > 0) + 0.1 * random.normal(size=rows)
+    x[random.random(x.shape) < 0.15] = np.nan
+    x[:, 5] = np.nan
+    return Fold(x, y)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_member_learns_and_its_flat_arrays_answer_as_the_library_does(name: str) -> None:
+    rounds = []
+    task = Task(
+        train=fold(3000, 1),
+        stop=fold(800, 2),
+        levels=LEVELS,
+        trees=30,
+        patience=10,
+        parameters=load_profile("quick").members[name],
+        threads=1,
+        seed=7,
+        on_tree=lambda: rounds.append(1),
+    )
+    fitted = MEMBERS[name](task)  # verifies itself against the library
+    new = fold(500, 3)
+    forecast = fitted.forest.evaluate(new.x)
+    levels = np.array(LEVELS)
+    constant = np.tile(np.quantile(task.train.y, levels), (500, 1))
+    assert pinball(forecast, new.y, levels) < 0.8 * pinball(constant, new.y, levels)
+    assert rounds
+    assert fitted.native
+    again = MEMBERS[name](task)
+    np.testing.assert_array_equal(again.forest.evaluate(new.x), forecast)
+
+
+def test_flat_arrays_that_differ_are_refused() -> None:
+    task = Task(fold(500, 1), fold(200, 2), LEVELS, 5, 5, {}, 1, 7, lambda: None)
+    fitted = MEMBERS["lightgbm"](task)
+    native = fitted.forest.evaluate(task.stop.x)
+    native[7, 1] += 0.1
+    with pytest.raises(Problem, match="FLATTENING_DIFFERS"):
+        verify("lightgbm", fitted.forest, native, task.stop.x)
+
+
+def test_thresholds_keep_their_meaning_in_float32() -> None:
+    random = np.random.default_rng(4)
+    thresholds = random.normal(size=1000)
+    values = np.concatenate([thresholds.astype(np.float32), np.nextafter(thresholds.astype(np.float32), np.float32(9))])
+    both = np.tile(thresholds, 2)
+    np.testing.assert_array_equal(values <= np.tile(floor_float32(thresholds), 2), values.astype(float) <= both)
+    np.testing.assert_array_equal(values <= np.tile(next_below(thresholds), 2), values < both.astype(np.float32))
