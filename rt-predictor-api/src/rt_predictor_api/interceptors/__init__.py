@@ -1,0 +1,1 @@
+"""What surrounds every call of the contract; ``server.py`` states the order."""

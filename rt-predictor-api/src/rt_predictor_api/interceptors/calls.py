@@ -1,0 +1,79 @@
+"""Surrounding the handlers of the contract's four kinds of call with one piece of behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import grpc
+
+Around = Callable[[str, grpc.ServicerContext], AbstractContextManager[None]]
+"""Opened with a method's name and context, stays open until the last response was given."""
+
+Parse = Callable[[Any], Any]
+
+
+def surround(
+    handler: grpc.RpcMethodHandler[Any, Any], method: str, around: Around, parse: Parse | None = None
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return a handler that runs ``handler`` inside ``around``.
+
+    With ``parse``, the transport hands over raw bytes and each message is made by ``parse`` inside ``around``, so
+    that its errors are seen there.
+    """
+    inner: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+    def request_of(raw: Any) -> Any:
+        if parse is None:
+            return raw
+        return map(parse, raw) if handler.request_streaming else parse(raw)
+
+    def single(raw: Any, context: grpc.ServicerContext) -> Any:
+        with around(method, context):
+            return inner(request_of(raw), context)
+
+    def several(raw: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        with around(method, context):
+            yield from inner(request_of(raw), context)
+
+    kinds = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    make: Any = kinds[handler.request_streaming, handler.response_streaming]
+    behaviour = several if handler.response_streaming else single
+    deserializer = handler.request_deserializer if parse is None else None
+    made: grpc.RpcMethodHandler[Any, Any] = make(
+        behaviour, request_deserializer=deserializer, response_serializer=handler.response_serializer
+    )
+    return made
+
+
+class OwnCalls(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic for the type checker only
+    """Base of the interceptors: surrounds the methods of this contract and leaves health and reflection alone.
+
+    A surrounded handler is made once per method, because gRPC asks for it at every call.
+    """
+
+    def __init__(self, package: str) -> None:
+        self._prefix = f"/{package}."
+        self._made: dict[str, grpc.RpcMethodHandler[Any, Any] | None] = {}
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """Return the surrounded handler of the called method, or what gRPC would use."""
+        method: str = handler_call_details.method
+        if not method.startswith(self._prefix):
+            return continuation(handler_call_details)
+        if method in self._made:
+            return self._made[method]
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        self._made[method] = made = self._surrounded(handler, method.rpartition("/")[2])
+        return made
+
+    def _surrounded(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:
+        raise NotImplementedError

@@ -1,0 +1,91 @@
+"""How good the forecasts turn out to be: each reported end against what was said before."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from rt_predictor_api import metrics
+from rt_predictor_api.metrics import Metrics
+from rt_predictor_core.history.journal import Event
+
+Identity = tuple[str, int]
+"""A job's id and submit time [s since 1970]: all of a job's identity that a request for a forecast tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The part of a forecast that an end is compared with, in seconds."""
+
+    median: float
+    lower: float
+    upper: float
+
+
+class LiveScores:
+    """Remembers the newest forecasts by identity, and counts how reported ends compare; safe for several threads.
+
+    A job that nobody asked about is forecast when its start is reported, or at the latest, and then counted apart,
+    when its end is: the history then knows a little more than it did at the submit time.
+
+    Parameters
+    ----------
+    counted: where the comparison shows.
+    most: forecasts remembered; the oldest is forgotten for a new one.
+    """
+
+    def __init__(self, counted: Metrics, most: int) -> None:
+        self._metrics = counted
+        self._most = most
+        self._said: OrderedDict[Identity, Said] = OrderedDict()
+        self._lock = Lock()
+
+    def remember(self, forecasts: Iterable[tuple[Identity, Said]]) -> None:
+        """Keep forecasts until their jobs end; a later one for the same job replaces the earlier."""
+        with self._lock:
+            for identity, said in forecasts:
+                self._said[identity] = said
+                self._said.move_to_end(identity)
+            while len(self._said) > self._most:
+                self._said.popitem(last=False)
+
+    def before(
+        self, events: Sequence[Event], forecast: Callable[[Sequence[Event]], list[Said]]
+    ) -> list[tuple[Said, bool]]:
+        """Return what was said of each event's job and whether that was earlier than the event.
+
+        ``forecast`` is asked, once, about the jobs of which nothing was said. Call this before the history learns
+        of the events.
+        """
+        with self._lock:
+            said = [self._said.get(_identity(event)) for event in events]
+        unknown = [event for event, one in zip(events, said, strict=True) if one is None]
+        now = iter(forecast(unknown) if unknown else ())
+        return [(next(now), False) if one is None else (one, True) for one in said]
+
+    def learn(self, events: Sequence[Event], said: Sequence[tuple[Said, bool]], new: Sequence[bool]) -> None:
+        """Count each new end against what was ``said`` of its job, and keep what was said of each new start."""
+        started = []
+        for event, (one, earlier), is_new in zip(events, said, new, strict=True):
+            if not is_new:
+                continue
+            if event.end_time is None:
+                started.append((_identity(event), one))
+                continue
+            with self._lock:
+                self._said.pop(_identity(event), None)
+            # a job that took no time is no run: training leaves it out as well
+            if event.end_time > event.start_time:
+                self._compare(one, event.end_time - event.start_time, "earlier" if earlier else "at_end")
+        self.remember(started)
+
+    def _compare(self, said: Said, run_time: float, when: str) -> None:
+        side = "below" if run_time < said.lower else "above" if run_time > said.upper else "inside"
+        self._metrics.observe(metrics.LIVE_ERROR, when, values=[abs(run_time - said.median)])
+        self._metrics.count(metrics.LIVE_ENDS, when, side)
+
+
+def _identity(event: Event) -> Identity:
+    return event.job_id, event.submit_time

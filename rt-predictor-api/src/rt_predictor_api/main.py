@@ -1,0 +1,54 @@
+"""The command: options to settings to service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import click
+
+# gRPC's core would write its own lines about what is reported as one line here; must be set before its first import
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(context_settings={"max_content_width": 120})
+@click.option("--models", type=_PATH, help="Folder of the models; the newest valid one answers.  [default: models]")
+@click.option("--history", type=_PATH, help="Folder of the journal of reported jobs.  [default: history]")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port of the gRPC service; 0 takes a free one.  [default: 50051]")
+@click.option("--metrics-port", type=int, help="Port of the Prometheus metrics; 0 takes a free one.  [default: 8181]")
+@click.option("--wait-for-model", is_flag=True, default=None, help="Start without a model and wait for one.")
+@click.option("--drain-seconds", type=float, help="How long running calls may take after SIGTERM.  [default: 30]")
+@click.option("--log-level", help="debug, info, warning or error.  [default: info]")
+@click.version_option(package_name="rt-predictor-api")
+def main(**flags: Any) -> None:
+    """Serve run time forecasts over gRPC, with Prometheus metrics.
+
+    Every option, and more settings, can be given as an environment variable: --port as RT_PREDICTOR_PORT. An option
+    overrides its variable. SIGTERM and SIGINT let running calls end.
+    """
+    from rt_predictor_formats.errors import Problem
+
+    try:
+        _serve(flags)
+    except Problem as problem:
+        click.echo(f"error: {problem}", err=True)
+        sys.exit(1)
+
+
+def _serve(flags: dict[str, Any]) -> None:
+    from rt_predictor_api import logs, settings
+    from rt_predictor_api.server import Service
+
+    chosen = settings.read(flags)
+    logs.configure(chosen.log_level)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Service(chosen).run(stop)

@@ -1,0 +1,162 @@
+"""Every metric of the service, in one table; their names and labels are an interface that dashboards build on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+CALL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+ERROR_SECONDS = (60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200, 230_400)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: name with unit suffix, help, label names; ``buckets`` make it a histogram."""
+
+    name: str
+    kind: type[Counter | Gauge | Histogram]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: Sequence[float] = ()
+
+    def build(self, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+        """Return the collector, registered."""
+        if self.buckets:
+            return Histogram(self.name, self.help, self.labels, registry=registry, buckets=self.buckets)
+        return self.kind(self.name, self.help, self.labels, registry=registry)
+
+
+REQUESTS = Metric("rtpredictor_requests_total", Counter, "Calls by method and gRPC status.", ("rpc", "code"))
+REQUEST_SECONDS = Metric(
+    "rtpredictor_request_duration_seconds",
+    Histogram,
+    "Time from the start of a call's handler to its end; of streams, the whole stream.",
+    ("rpc",),
+    CALL_SECONDS,
+)
+IN_FLIGHT = Metric("rtpredictor_requests_in_flight", Gauge, "Calls that are being answered.", ("rpc",))
+FORECASTS = Metric("rtpredictor_forecasts_total", Counter, "Jobs forecast, by tier of history.", ("tier",))
+DEGRADED = Metric(
+    "rtpredictor_degraded_forecasts_total", Counter, "Forecasts worse than they could be, by reason.", ("reason",)
+)
+ROWS_REJECTED = Metric(
+    "rtpredictor_rows_rejected_total", Counter, "Rows of batches and streams that broke a rule.", ("rpc",)
+)
+READY = Metric("rtpredictor_ready", Gauge, "1 while a model is loaded and the service takes calls.")
+MODEL_INFO = Metric("rtpredictor_model_info", Gauge, "1 for the model that answers.", ("version", "profile"))
+MODEL_CREATED = Metric(
+    "rtpredictor_model_created_timestamp_seconds", Gauge, "When the model that answers was published."
+)
+MODEL_LAST_SUBMIT = Metric(
+    "rtpredictor_model_last_submit_timestamp_seconds", Gauge, "Submit time of the newest job that the model knows."
+)
+MODEL_LOADS = Metric("rtpredictor_model_loads_total", Counter, "Artifacts adopted or refused.", ("outcome",))
+JOURNAL_EVENTS = Metric("rtpredictor_journal_events", Gauge, "Reported events on disk.")
+REPORTS = Metric("rtpredictor_reported_events_total", Counter, "Reported events by outcome.", ("outcome",))
+LIVE_ERROR = Metric(
+    "rtpredictor_live_absolute_error_seconds",
+    Histogram,
+    "Difference between a reported run time and its forecast median. forecast=earlier: made before the end was known "
+    "(asked for, or when the start was reported); forecast=at_end: made when the end was reported.",
+    ("forecast",),
+    ERROR_SECONDS,
+)
+LIVE_ENDS = Metric(
+    "rtpredictor_live_ends_total",
+    Counter,
+    "Reported ends by whether the run time lay below, inside or above the forecast interval.",
+    ("forecast", "interval"),
+)
+
+TABLE = (
+    REQUESTS,
+    REQUEST_SECONDS,
+    IN_FLIGHT,
+    FORECASTS,
+    DEGRADED,
+    ROWS_REJECTED,
+    READY,
+    MODEL_INFO,
+    MODEL_CREATED,
+    MODEL_LAST_SUBMIT,
+    MODEL_LOADS,
+    JOURNAL_EVENTS,
+    REPORTS,
+    LIVE_ERROR,
+    LIVE_ENDS,
+)
+"""All of them. Labels never hold what a caller sent."""
+
+KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
+    MODEL_LOADS: [("adopted",), ("refused",)],
+    REPORTS: [("accepted",), ("duplicate",), ("rejected",)],
+    LIVE_ENDS: [(forecast, side) for forecast in ("earlier", "at_end") for side in ("below", "inside", "above")],
+    LIVE_ERROR: [("earlier",), ("at_end",)],
+}
+"""Label values that exist from the start, so that a rate over them begins at 0 instead of nothing."""
+
+
+# a second series for each counter, which Prometheus does not need
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type here
+
+
+class Metrics:
+    """The table, ready to be counted in and scraped; safe for several threads.
+
+    Attributes
+    ----------
+    registry: what the scrape endpoint serves, with the process's own figures.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._collectors = {metric.name: metric.build(self.registry) for metric in TABLE}
+        # looking up a child by its labels costs four times as much as counting in it
+        self._children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
+        for metric, known in KNOWN_LABELS.items():
+            for labels in known:
+                self._of(metric, labels)
+
+    def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
+        """Raise a counter or gauge."""
+        collector = self._of(metric, labels)
+        if isinstance(collector, Counter | Gauge):
+            collector.inc(by)
+
+    def set(self, metric: Metric, *labels: str, to: float) -> None:
+        """Set a gauge; of a labelled one, this becomes the only value."""
+        if labels:
+            self._collectors[metric.name].clear()
+            self._children = {key: child for key, child in self._children.items() if key[0] != metric.name}
+        collector = self._of(metric, labels)
+        if isinstance(collector, Gauge):
+            collector.set(to)
+
+    def observe(self, metric: Metric, *labels: str, values: Iterable[float]) -> None:
+        """Add values to a histogram."""
+        collector = self._of(metric, labels)
+        if isinstance(collector, Histogram):
+            for value in values:
+                collector.observe(value)
+
+    def _of(self, metric: Metric, labels: tuple[str, ...]) -> Counter | Gauge | Histogram:
+        key = (metric.name, *labels)
+        child = self._children.get(key)
+        if child is None:
+            collector = self._collectors[metric.name]
+            child = self._children[key] = collector.labels(*labels) if labels else collector
+        return child

@@ -1,0 +1,202 @@
+"""Wiring: builds the parts of the service in order, starts them, and takes them down again."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from rt_predictor_api import arrow, metrics
+from rt_predictor_api.catalogue import Catalogue
+from rt_predictor_api.engine import Engine
+from rt_predictor_api.interceptors.errors import Errors
+from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
+from rt_predictor_api.interceptors.metrics import CallMetrics
+from rt_predictor_api.live import LiveScores
+from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.services.history import HistoryService
+from rt_predictor_api.services.model import ModelService
+from rt_predictor_api.services.prediction import PredictionService
+from rt_predictor_api.settings import Settings, variable
+from rt_predictor_api.watch import Watch
+from rt_predictor_core.history.journal import Journal
+from rt_predictor_formats.errors import Problem
+from rtpredictor.v1 import (
+    history_service_pb2_grpc,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
+
+JOURNAL = "journal.sqlite3"
+"""Name of the journal in the folder of the history."""
+
+SERVICES = ("PredictionService", "HistoryService", "ModelService")
+NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
+"""Services whose health is told, besides that of the whole server, the empty name."""
+
+
+class Service:
+    """The service from its settings; built stopped.
+
+    Raises
+    ------
+    Problem
+        ``PORT_IN_USE`` or ``ADDRESS_UNUSABLE`` for an address that cannot be listened on; ``HISTORY_NOT_WRITABLE``
+        or ``HISTORY_CORRUPT`` for the journal.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._log = structlog.get_logger()
+        self._metrics = Metrics()
+        self._health = health.HealthServicer()
+        self._grpc = self._transport()
+        self.port = _listen(self._grpc, settings)
+        self._scraped = _expose(self._metrics, settings)
+        self.metrics_port: int = self._scraped.server_port
+        try:
+            self._journal = Journal(settings.history / JOURNAL)
+        except Problem:
+            self._scraped.shutdown()
+            self._scraped.server_close()
+            raise
+        live = LiveScores(self._metrics, settings.remembered_forecasts)
+        self._engine = Engine(self._journal, live, self._metrics)
+        self._catalogue = Catalogue(settings.models, self._metrics)
+        self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
+        self._register()
+
+    def run(self, stop: Event) -> None:
+        """Serve until ``stop`` is set, then let running calls end.
+
+        Raises
+        ------
+        Problem
+            ``NO_MODEL`` without a valid model, unless the settings say to wait for one; ``HISTORY_CORRUPT``.
+        """
+        self._grpc.start()
+        try:
+            arrow.warm()
+            self._watch.look()
+            if self._engine.manifest is None:
+                if not self._settings.wait_for_model:
+                    raise self._catalogue.nothing()
+                self._log.warning("no model yet", models=str(self._settings.models))
+            self._log.info("listening", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
+            self._watch.start()
+            stop.wait()
+        finally:
+            self._drain()
+
+    def _transport(self) -> grpc.Server:
+        settings = self._settings
+        probe = int(settings.keepalive_seconds * 1_000)
+        return grpc.server(
+            # measured at half of asyncio's processor time per call
+            ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="call"),
+            # from the outside in: what is counted is the status that errors became, of limits as well
+            interceptors=[
+                CallMetrics(self._metrics, settings.request_log_level),
+                Errors(),
+                Limits(settings),
+            ],
+            options=[
+                ("grpc.so_reuseport", 0),  # two services on one port would each answer with a history of its own
+                ("grpc.max_receive_message_length", TRANSPORT_SLACK * settings.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.keepalive_time_ms", probe),
+                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ],
+            maximum_concurrent_rpcs=settings.max_concurrent_calls,
+        )
+
+    def _register(self) -> None:
+        server, engine, settings = self._grpc, self._engine, self._settings
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(engine, settings, self._metrics, time.time), server
+        )
+        history_service_pb2_grpc.add_HistoryServiceServicer_to_server(
+            HistoryService(engine, settings, self._metrics), server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, self._catalogue), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+        if settings.reflection:
+            reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+
+    def _ready(self) -> None:
+        self._metrics.set(metrics.READY, to=1)
+        self._tell(health_pb2.HealthCheckResponse.SERVING)
+
+    def _tell(self, status: Any) -> None:
+        for name in (health.OVERALL_HEALTH, *NAMES):
+            self._health.set(name, status)
+
+    def _drain(self) -> None:
+        """Say so, stop learning of new models, let calls end, close the journal."""
+        self._health.enter_graceful_shutdown()
+        self._metrics.set(metrics.READY, to=0)
+        self._log.info("draining", seconds=self._settings.drain_seconds)
+        self._watch.stop()
+        self._grpc.stop(self._settings.drain_seconds).wait()
+        self._journal.close()
+        self._scraped.shutdown()
+        self._scraped.server_close()
+        self._log.info("stopped")
+
+
+def _listen(server: grpc.Server, settings: Settings) -> int:
+    """Bind the service's port and return it."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        return server.add_insecure_port(f"{host}:{settings.port}")
+    except RuntimeError:
+        # gRPC does not say why; the system does
+        raise _unusable(settings.host, settings.port, "port") from None
+
+
+def _expose(counted: Metrics, settings: Settings) -> Any:
+    """Serve the metrics in a thread of their own and return the server."""
+    try:
+        server, _ = start_http_server(settings.metrics_port, settings.host, counted.registry)
+    except OSError:
+        raise _unusable(settings.host, settings.metrics_port, "metrics_port") from None
+    return server
+
+
+def _unusable(host: str, port: int, field: str) -> Problem:
+    """Return why an address cannot be listened on."""
+    place = f"{host}:{port}"
+    try:
+        ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+    except OSError as error:
+        if not isinstance(error, socket.gaierror) and "in use" in str(error.strerror):
+            return _in_use(place, field)
+        return Problem(
+            "ADDRESS_UNUSABLE",
+            f"cannot listen ({error.strerror})",
+            place=place,
+            remedy=f"set {variable('host')} or {variable(field)} to an address of this machine that you may use",
+        )
+    return _in_use(place, field)
+
+
+def _in_use(place: str, field: str) -> Problem:
+    return Problem(
+        "PORT_IN_USE",
+        "another process listens on this port",
+        place=place,
+        remedy=f"stop it, or set {variable(field)} or --{field.replace('_', '-')} to a free port",
+    )

@@ -1,0 +1,75 @@
+"""Predict, PredictBatch, PredictStream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rt_predictor_api import arrow, convert, metrics
+from rt_predictor_api.asked import Asked, limit_rows
+from rt_predictor_api.engine import Answer, Engine
+from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.settings import Settings
+from rt_predictor_api.validation import check
+from rtpredictor.v1 import prediction_service_pb2 as messages
+from rtpredictor.v1.prediction_service_pb2_grpc import PredictionServiceServicer
+
+
+class PredictionService(PredictionServiceServicer):
+    """Forecasts jobs. ``clock`` says when a job without a submit time is submitted [s since 1970]."""
+
+    def __init__(self, engine: Engine, settings: Settings, counted: Metrics, clock: Callable[[], float]) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._metrics = counted
+        self._clock = clock
+
+    def Predict(self, request: messages.PredictRequest, context: Any) -> messages.PredictResponse:  # noqa: N802 - named by the contract
+        """Forecast one job."""
+        del context
+        check(request)
+        answer = self._engine.predict(convert.asked_one(request.job, int(self._clock())))
+        return messages.PredictResponse(forecast=convert.forecast(answer, self._risk(request)))
+
+    def PredictBatch(self, request: messages.PredictBatchRequest, context: Any) -> messages.PredictBatchResponse:  # noqa: N802
+        """Forecast many jobs in one message, as rows or as Arrow."""
+        del context
+        check(request)
+        risk = self._risk(request)
+        if request.arrow_jobs:
+            answer = self._answer("PredictBatch", self._asked_arrow(request.arrow_jobs))
+            encoded = convert.arrow_results(answer, risk)
+            return messages.PredictBatchResponse(arrow_results=encoded, model_version=answer.version)
+        answer = self._answer("PredictBatch", self._asked_rows(request))
+        response = messages.PredictBatchResponse(model_version=answer.version)
+        convert.results(answer, risk, response.results)
+        return response
+
+    def PredictStream(  # noqa: N802
+        self, request_iterator: Iterator[messages.PredictStreamRequest], context: Any
+    ) -> Iterator[messages.PredictStreamResponse]:
+        """Forecast the jobs of each message when it arrives; one response per message, in order."""
+        del context
+        for request in request_iterator:
+            check(request)
+            answer = self._answer("PredictStream", self._asked_rows(request))
+            response = messages.PredictStreamResponse()
+            convert.results(answer, self._risk(request), response.results)
+            yield response
+
+    def _asked_rows(self, request: messages.PredictBatchRequest | messages.PredictStreamRequest) -> Asked:
+        limit_rows("jobs", len(request.jobs), self._settings.max_batch_rows, "max_batch_rows")
+        return convert.asked_rows(request.jobs, int(self._clock()))
+
+    def _asked_arrow(self, data: bytes) -> Asked:
+        limits = self._settings
+        return arrow.read(data, int(self._clock()), limits.max_arrow_rows, limits.max_message_bytes)
+
+    def _answer(self, rpc: str, asked: Asked) -> Answer:
+        self._metrics.count(metrics.ROWS_REJECTED, rpc, by=len(asked.errors))
+        return self._engine.predict(asked)
+
+    def _risk(
+        self, request: messages.PredictRequest | messages.PredictBatchRequest | messages.PredictStreamRequest
+    ) -> float:
+        return request.risk if request.HasField("risk") else self._settings.default_risk

@@ -1,0 +1,121 @@
+"""Every setting of the service: one typed model, read from the environment and overridden by flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rt_predictor_formats.errors import Problem, shown
+
+PREFIX = "RT_PREDICTOR_"
+"""What the environment variable of every setting begins with."""
+
+Level = Literal["debug", "info", "warning", "error"]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """The settings; the variable of ``port`` is ``RT_PREDICTOR_PORT``, and so on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, use_attribute_docstrings=True, frozen=True
+    )
+
+    models: Path = Path("models")
+    """Folder of artifacts; the newest valid one answers."""
+
+    history: Path = Path("history")
+    """Folder of the journal of reported jobs; keep it on a local disk, over restarts and upgrades."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 lets other machines in, and nothing but the network then keeps anyone out."""
+
+    port: Port = 50_051
+    """Port of the gRPC service; 0 takes a free one, which the log names."""
+
+    metrics_port: Port = 8_181
+    """Port of the Prometheus metrics, at /metrics; 0 takes a free one."""
+
+    wait_for_model: bool = False
+    """Start without a model and answer UNAVAILABLE until one appears, instead of ending with an error."""
+
+    default_risk: Annotated[float, Field(ge=0.01, le=0.5)] = 0.1
+    """Risk of the recommended wallclock where the caller names none; higher means shorter limits and more kills."""
+
+    max_batch_rows: Count = 10_000
+    """Most jobs or events in one message of rows; higher needs more memory per call and larger messages."""
+
+    max_arrow_rows: Count = 100_000
+    """Most jobs in one Arrow payload; higher needs more memory and keeps a thread busy for longer."""
+
+    max_message_bytes: Annotated[int, Field(ge=1_024, le=1 << 30)] = 16 << 20
+    """Largest message that is accepted; clients need the same limit to receive the answers to such batches."""
+
+    worker_threads: Annotated[int, Field(ge=2)] = 16
+    """Threads that answer calls; more lets more calls wait for the disk, not more of them compute at once."""
+
+    max_streams: Count = 8
+    """Most streams at a time, each of which holds a thread; must stay below worker_threads to leave some for calls."""
+
+    max_concurrent_calls: Count = 1_024
+    """Most calls in progress or queued; a further one is RESOURCE_EXHAUSTED at once instead of waiting."""
+
+    keepalive_seconds: Annotated[float, Field(ge=1)] = 60.0
+    """How long a connection may be silent before it is probed; lower finds dead clients sooner and sends more."""
+
+    watch_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often the folder of artifacts is looked at; lower swaps sooner."""
+
+    drain_seconds: Annotated[float, Field(ge=0)] = 30.0
+    """How long running calls may take to end after SIGTERM; what still runs then is cut off."""
+
+    remembered_forecasts: Annotated[int, Field(ge=0)] = 50_000
+    """Forecasts kept to be compared with the jobs' ends, about 300 bytes each; the oldest are forgotten."""
+
+    reflection: bool = True
+    """Describe the contract to tools such as grpcurl."""
+
+    log_level: Level = "info"
+    """Least severity that is logged."""
+
+    request_log_level: Level = "debug"
+    """Severity at which each call is logged, with its duration and status; never with what it asked."""
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def read(flags: Mapping[str, Any]) -> Settings:
+    """Return the settings of the environment, overridden by the ``flags`` that are not None.
+
+    Raises
+    ------
+    Problem
+        ``SETTING_INVALID`` naming the first setting that breaks its rule, with its environment variable.
+    """
+    try:
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = str(first["loc"][0])
+        raise Problem(
+            "SETTING_INVALID",
+            f"{shown(first['input'])}: {first['msg']}",
+            place=variable(field),
+            remedy=f"set {variable(field)} or --{field.replace('_', '-')} to a value that fits",
+        ) from error
+    if settings.max_streams >= settings.worker_threads:
+        raise Problem(
+            "SETTING_INVALID",
+            f"{settings.max_streams} streams would occupy all {settings.worker_threads} threads",
+            place=variable("max_streams"),
+            remedy=f"set it below {variable('worker_threads')}",
+        )
+    return settings

@@ -1,0 +1,68 @@
+"""Looks for newer models and lets the engine adopt the newest valid one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+import structlog
+
+from rt_predictor_api.catalogue import Catalogue
+from rt_predictor_api.engine import Engine
+
+
+class Watch:
+    """Polls the folder of models in a thread of its own.
+
+    Parameters
+    ----------
+    catalogue, engine: where models come from and where they go.
+    seconds: time between two looks.
+    on_adopted: called after each adoption.
+    """
+
+    def __init__(self, catalogue: Catalogue, engine: Engine, seconds: float, on_adopted: Callable[[], None]) -> None:
+        self._catalogue = catalogue
+        self._engine = engine
+        self._seconds = seconds
+        self._on_adopted = on_adopted
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="watch", daemon=True)
+        self._log = structlog.get_logger()
+
+    def look(self) -> None:
+        """Adopt the newest valid model unless it answers already.
+
+        The newest may be older than the one that answers: removing a version is how an administrator rolls back.
+        Without any valid model, the one that answers stays.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_CORRUPT`` where the journal cannot be replayed.
+        """
+        for version in self._catalogue.versions():
+            if version == self._engine.folder:
+                return
+            artifact = self._catalogue.load(version)
+            if artifact is not None:
+                self._engine.adopt(artifact)
+                self._on_adopted()
+                return
+
+    def start(self) -> None:
+        """Begin to look every so often."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended, at the latest after the look in progress."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - the model that answers goes on answering, and the next look may succeed
+                self._log.exception("could not adopt a newer model")

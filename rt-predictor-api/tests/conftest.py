@@ -1,0 +1,336 @@
+"""Real parts for the tests of the service: a trained model, the service in this process, and as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from rt_predictor_api import logs, settings
+from rt_predictor_api.server import Service
+from rtpredictor.v1 import (
+    history_service_pb2,
+    history_service_pb2_grpc,
+    job_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
+
+NOW = 1_700_000_000
+"""A submit time later than every job of the training log [s since 1970]."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logging() -> None:
+    """Log as the service does, so that pytest captures it."""
+    logs.configure("info")
+
+
+def run_training(function: str, *arguments: str) -> None:
+    """Run a training command in a process of its own: the service never imports training."""
+    program = f"from rt_predictor_training.cli import {function}; {function}()"
+    # more threads than idle cores wait for each other
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=270,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the models of this session are trained, with the log beside them."""
+    folder = tmp_path_factory.mktemp("trained")
+    run_training("synthesize", "--rows", "4000", "--seed", "11", "--out", str(folder / "log.parquet"))
+    return folder
+
+
+def train(folder: Path, jobs: int) -> Path:
+    """Train on the newest jobs of the log and return the model's folder."""
+    before = set(folder.glob("models/*"))
+    run_training(
+        "train",
+        *("--data", str(folder / "log.parquet"), "--models", str(folder / "models")),
+        *("--profile", "quick", "--sample-size", str(jobs)),
+    )
+    (model,) = set(folder.glob("models/*")) - before
+    return model
+
+
+@pytest.fixture(scope="session")
+def trained(folder: Path) -> Path:
+    """A model; treat it as read-only."""
+    return train(folder, 2000)
+
+
+@pytest.fixture(scope="session")
+def newer(folder: Path, trained: Path) -> Path:
+    """A model published after ``trained``; treat it as read-only."""
+    model = train(folder, 3000)
+    assert model.name > trained.name
+    return model
+
+
+@pytest.fixture
+def models(trained: Path, tmp_path: Path) -> Path:
+    """A folder of models that holds one, for this test alone."""
+    folder = tmp_path / "models"
+    publish(trained, folder)
+    return folder
+
+
+def publish(model: Path, folder: Path) -> Path:
+    """Put a copy of a model into a folder of models as training does: whole, by a rename."""
+    folder.mkdir(exist_ok=True)
+    unfinished = folder / f".unfinished-{model.name}"
+    shutil.copytree(model, unfinished)
+    return unfinished.rename(folder / model.name)
+
+
+@pytest.fixture(name="publish")
+def publish_fixture() -> Callable[[Path, Path], Path]:
+    return publish
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Poll until the condition is true and return it; fail with ``what`` after a while."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    pytest.fail(f"waited {seconds} s in vain: {what}")
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[..., Any]:
+    return until
+
+
+@dataclass
+class Client:
+    """Stubs of a running service."""
+
+    port: int
+    metrics_port: int
+    channel: grpc.Channel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.channel = grpc.insecure_channel(
+            f"127.0.0.1:{self.port}",
+            options=[("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)],
+        )
+        self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+        self.history = history_service_pb2_grpc.HistoryServiceStub(self.channel)
+        self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.health = health_pb2_grpc.HealthStub(self.channel)
+
+    def status(self, service: str = "") -> str:
+        answer = self.health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+    def report(self, *events: job_pb2.JobEvent) -> history_service_pb2.ReportJobsResponse:
+        return self.history.ReportJobs(iter([history_service_pb2.ReportJobsRequest(events=events)]))
+
+    def scrape(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def value(self, series: str) -> float:
+        """Return the value of a series, written as in the scrape; 0 where it is absent."""
+        values = [line.rpartition(" ")[2] for line in self.scrape().splitlines() if line.rpartition(" ")[0] == series]
+        return float(values[0]) if values else 0.0
+
+
+@dataclass
+class Running(Client):
+    """A service in this process."""
+
+    service: Service
+
+
+@contextmanager
+def served(models: Path, history: Path, **changes: Any) -> Iterator[Running]:
+    """Run a service in this process on free ports until the block ends."""
+    chosen = settings.read(
+        {"models": models, "history": history, "port": 0, "metrics_port": 0, "drain_seconds": 5.0, **changes}
+    )
+    service, stop, failed = Service(chosen), Event(), []
+
+    def run() -> None:
+        try:
+            service.run(stop)
+        except Exception as error:  # noqa: BLE001 - shown by the test that waits
+            failed.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    client = Running(service.port, service.metrics_port, service)
+    try:
+        if not chosen.wait_for_model:
+            until(lambda: failed or client.status() == "SERVING", "the service to be ready")
+            assert not failed, failed
+        yield client
+    finally:
+        client.channel.close()
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture(name="served")
+def served_fixture(tmp_path: Path, models: Path) -> Callable[..., Any]:
+    """Runs the service with this test's models and history; settings may be changed."""
+
+    def begin(**changes: Any) -> Any:
+        return served(**{"models": models, "history": tmp_path / "history", **changes})
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def client(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that a module's tests share; they report no jobs to it."""
+    base = tmp_path_factory.mktemp("shared")
+    publish(trained, base / "models")
+    with served(base / "models", base / "history", max_batch_rows=500, max_arrow_rows=600) as running:
+        yield running
+
+
+class Process(Client):
+    """The service as its users start it."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "rt_predictor_api", *arguments], env=environment, stderr=stderr
+            )
+        self._log = log
+        ready = until(lambda: self.process.poll() is not None or self.said("listening"), "the service to listen", 120)
+        assert ready is not True, log.read_text()
+        super().__init__(ready["port"], ready["metrics_port"])
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what the service has logged; every line must be JSON."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def said(self, event: str) -> dict[str, Any] | None:
+        return next((line for line in self.lines() if line["event"] == event), None)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def environment(tmp_path: Path, models: Path) -> dict[str, str]:
+    """Environment of the service as a process: free ports, this test's folders."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(settings.PREFIX)}
+    return kept | {
+        "RT_PREDICTOR_MODELS": str(models),
+        "RT_PREDICTOR_HISTORY": str(tmp_path / "history"),
+        "RT_PREDICTOR_PORT": "0",
+        "RT_PREDICTOR_METRICS_PORT": "0",
+        "RT_PREDICTOR_WATCH_INTERVAL_SECONDS": "0.1",
+    }
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts the service as a process; what still runs at the end is killed."""
+    started: list[Process] = []
+
+    def begin(*arguments: str, **changes: str) -> Process:
+        log = tmp_path / f"service-{len(started)}.log"
+        started.append(Process([*arguments], environment | changes, log))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.channel.close()
+        if process.process.poll() is None:
+            process.process.kill()
+            process.process.wait()
+
+
+def job(**fields: Any) -> job_pb2.Job:
+    """Return a job of a user whom no log knows, at a fixed time; ``fields`` change it."""
+    submit_time = fields.pop("submit_time", NOW)
+    given = {"user": "ada", "wallclock_req": 7200, "nodes_req": 2, "processors_req": 72, "name": "relax_7"} | fields
+    made = job_pb2.Job(**{name: value for name, value in given.items() if value is not None})
+    if submit_time is not None:
+        made.submit_time.CopyFrom(Timestamp(seconds=submit_time))
+    return made
+
+
+@pytest.fixture(name="job", scope="session")
+def job_fixture() -> Callable[..., job_pb2.Job]:
+    return job
+
+
+@pytest.fixture(name="event", scope="session")
+def event_fixture() -> Callable[..., job_pb2.JobEvent]:
+    def make(number: int, run_time: int | None = 600, **fields: Any) -> job_pb2.JobEvent:
+        """Return the end of a job, or its start where ``run_time`` [s] is None."""
+        submitted = NOW - 100_000 + 10 * number
+        made = job_pb2.JobEvent(job=job(job_id=str(number), submit_time=submitted, **fields))
+        made.start_time.FromSeconds(submitted + 5)
+        if run_time is not None:
+            made.end_time.FromSeconds(submitted + 5 + run_time)
+            made.state = job_pb2.JOB_STATE_COMPLETED
+        return made
+
+    return make
+
+
+@dataclass
+class Refusal:
+    """A failed call: status, text, fields that break a rule, reason and parts of the problem."""
+
+    code: str
+    text: str
+    fields: dict[str, str]
+    reason: str
+    parts: dict[str, str]
+
+
+def refusal(call: Callable[[], Any]) -> Refusal:
+    """Return how a call fails; it must, and with typed details."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    status = rpc_status.from_call(caught.value)
+    assert status is not None, caught.value
+    bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
+    for detail in status.details:
+        assert detail.Unpack(bad) or detail.Unpack(info)
+    assert info.domain == "rtpredictor.v1"
+    fields = {violation.field: violation.description for violation in bad.field_violations}
+    return Refusal(caught.value.code().name, status.message, fields, info.reason, dict(info.metadata))
+
+
+@pytest.fixture(name="refusal", scope="session")
+def refusal_fixture() -> Callable[[Callable[[], Any]], Refusal]:
+    return refusal

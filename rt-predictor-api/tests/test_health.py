@@ -1,0 +1,80 @@
+"""Health and reflection: what load balancers and people's tools see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from rt_predictor_api.server import NAMES
+from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
+from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest, PredictStreamRequest
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def test_the_server_and_each_service_are_healthy_with_a_model(client: Any) -> None:
+    assert {client.status(name) for name in ("", *NAMES)} == {"SERVING"}
+
+
+def test_an_unknown_service_has_no_health(client: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        client.status("rtpredictor.v1.NoService")
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_health_follows_the_model_and_the_end(
+    served: Any, tmp_path: Path, trained: Path, publish: Any, until: Callable[..., Any]
+) -> None:
+    empty = tmp_path / "later"
+    with served(models=empty, wait_for_model=True, watch_interval_seconds=0.05) as client:
+        until(lambda: client.status() == "NOT_SERVING", "the service to answer")
+        assert client.value("rtpredictor_ready") == 0
+        watched = client.health.Watch(health_pb2.HealthCheckRequest(service=NAMES[0]), timeout=60)
+        assert next(watched).status == NOT_SERVING
+        publish(trained, empty)
+        assert next(watched).status == SERVING
+        assert client.value("rtpredictor_ready") == 1
+        client.service._health.enter_graceful_shutdown()
+        assert next(watched).status == NOT_SERVING
+
+
+def test_without_a_model_every_call_says_unavailable(
+    served: Any, tmp_path: Path, until: Callable[..., Any], refusal: Any, job: Any, event: Any
+) -> None:
+    with served(models=tmp_path / "none", wait_for_model=True) as client:
+        until(lambda: client.status() == "NOT_SERVING", "the service to answer")
+        calls = [
+            lambda: client.prediction.Predict(PredictRequest(job=job())),
+            lambda: client.prediction.PredictBatch(PredictBatchRequest(jobs=[job()])),
+            lambda: next(client.prediction.PredictStream(iter([PredictStreamRequest(jobs=[job()])]))),
+            lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=[event(1)])])),
+            lambda: client.model.GetModel(GetModelRequest()),
+        ]
+        for call in calls:
+            refused = refusal(call)
+            assert (refused.code, refused.reason) == ("UNAVAILABLE", "NO_MODEL")
+        assert list(client.model.ListModels(ListModelsRequest()).models) == []
+
+
+def names(client: Any) -> set[str]:
+    stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    (answer,) = stub.ServerReflectionInfo(iter([request]))
+    return {service.name for service in answer.list_services_response.service}
+
+
+def test_reflection_lists_the_services(client: Any) -> None:
+    assert names(client) == {*NAMES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+
+
+def test_reflection_can_be_switched_off(served: Any) -> None:
+    with served(reflection=False) as client, pytest.raises(grpc.RpcError) as caught:
+        names(client)
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED

@@ -1,0 +1,42 @@
+"""More calls than the service can answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from rtpredictor.v1.prediction_service_pb2 import PredictRequest
+
+
+def test_a_call_that_waited_past_its_deadline_is_not_worked_on(served: Any, job: Any, until: Any) -> None:
+    in_flight = 'rtpredictor_requests_in_flight{rpc="Predict"}'
+    with served(worker_threads=2, max_streams=1) as client:
+        with client.service._engine._served.store._lock:
+            held = [client.prediction.Predict.future(PredictRequest(job=job())) for _ in range(2)]
+            until(lambda: client.value(in_flight) == 2, "both threads to be busy")
+            with pytest.raises(grpc.RpcError) as caught:
+                client.prediction.Predict(PredictRequest(job=job()), timeout=0.2)
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert all(call.result().forecast.median_seconds > 0 for call in held)
+        assert client.prediction.Predict(PredictRequest(job=job())).forecast.median_seconds > 0
+        assert client.value('rtpredictor_forecasts_total{tier="none"}') == 3
+
+
+def test_a_call_too_many_is_refused_at_once(served: Any, job: Any, until: Any) -> None:
+    with served(worker_threads=2, max_streams=1, max_concurrent_calls=3) as client:
+        with client.service._engine._served.store._lock:
+            held = [client.prediction.Predict.future(PredictRequest(job=job())) for _ in range(3)]
+            refused = until(lambda: overloaded(client, job), "the fourth call to be refused")
+        assert refused == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert all(call.result().forecast.median_seconds > 0 for call in held)
+
+
+def overloaded(client: Any, job: Any) -> Any:
+    """Return how one more call is refused; None where it was only late."""
+    try:
+        client.prediction.Predict(PredictRequest(job=job()), timeout=0.2)
+    except grpc.RpcError as error:
+        return error.code() if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED else None
+    return None
