@@ -1,1 +1,63 @@
 """Python SDK and the rtp command."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rt_predictor_client.client import Client
+    from rt_predictor_client.config import Config, load_config
+    from rt_predictor_client.errors import (
+        ClientError,
+        NotAllowed,
+        NotFound,
+        Outdated,
+        Rejected,
+        TimedOut,
+        TooMuch,
+        Unreachable,
+    )
+    from rt_predictor_client.requests import Forecast, MethodScore, ModelInfo, ReportResult, RowError
+    from rt_predictor_formats.sbatch import JobRequest
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "Config",
+    "Forecast",
+    "JobRequest",
+    "MethodScore",
+    "ModelInfo",
+    "NotAllowed",
+    "NotFound",
+    "Outdated",
+    "Rejected",
+    "ReportResult",
+    "RowError",
+    "TimedOut",
+    "TooMuch",
+    "Unreachable",
+    "load_config",
+]
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "Client": "rt_predictor_client.client",
+    "Config": "rt_predictor_client.config",
+    "load_config": "rt_predictor_client.config",
+    "Forecast": "rt_predictor_client.requests",
+    "JobRequest": "rt_predictor_formats.sbatch",
+    "MethodScore": "rt_predictor_client.requests",
+    "ModelInfo": "rt_predictor_client.requests",
+    "ReportResult": "rt_predictor_client.requests",
+    "RowError": "rt_predictor_client.requests",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: ``rtp --help`` must not wait for grpc."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES.get(name, "rt_predictor_client.errors")), name)

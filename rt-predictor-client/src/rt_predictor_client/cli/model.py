@@ -1,0 +1,62 @@
+"""``rtp model``: which models the service has, and how good they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rt_predictor_client.cli.connection import Connection
+
+if TYPE_CHECKING:
+    from rt_predictor_client.requests import ModelInfo
+
+
+@click.command()
+@click.argument("version", default="")
+@click.option("--list", "as_list", is_flag=True, help="List all models, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.pass_context
+def model(context: click.Context, version: str, as_list: bool, as_json: bool) -> None:  # noqa: FBT001 - click's flags
+    """Show the model that answers now, or VERSION."""
+    if as_list and version:
+        raise click.UsageError("give VERSION or --list, not both.", context)
+    from rt_predictor_client import output
+
+    connection: Connection = context.obj
+    with connection.client() as client:
+        models = client.models() if as_list else (client.model(version),)
+    if as_json:
+        output.print_json(output.models_document(models))
+    elif as_list:
+        _print_list(models)
+    else:
+        output.print_pairs(output.model_rows(models[0]))
+        _print_scores(models[0])
+
+
+def _print_list(models: tuple[ModelInfo, ...]) -> None:
+    from rt_predictor_client import output
+
+    rows = [(m.version, output.day(m.created_time), str(m.jobs), m.profile, "*" if m.current else "") for m in models]
+    output.print_table(("version", "created", "jobs", "profile", "current"), rows)
+
+
+def _print_scores(shown: ModelInfo) -> None:
+    from rt_predictor_client import output
+
+    if not shown.scores:
+        return
+    rows = [
+        (
+            score.name,
+            f"{score.mae_hours:.2f} h",
+            f"{score.median_ae_minutes:.1f} min",
+            output.percent(score.under_rate),
+            "" if score.coverage_90 is None else output.percent(score.coverage_90),
+            "" if score.width_90_hours is None else f"{score.width_90_hours:.2f} h",
+        )
+        for score in shown.scores
+    ]
+    click.echo()
+    output.print_table(("method", "mean error", "median error", "ran longer", "90 % covers", "90 % width"), rows)

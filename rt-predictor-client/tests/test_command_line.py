@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from google.rpc import code_pb2
+
+from rt_predictor_client.errors import EXIT_MEANINGS, Exit
+
+SCHEMA = json.loads((files("rt_predictor_client") / "documents.schema.json").read_text())
+SCRIPT = """#!/bin/bash
+#SBATCH --time=02:00:00
+#SBATCH -N 2 --mem=4G
+#SBATCH --ntasks-per-node=8
+
+srun ./relax
+"""
+HEADER = "JobID|Cluster|User|Submit|Start|End|State|NNodes|ReqCPUS|Timelimit|JobName\n"
+
+
+def document(text: str) -> Any:
+    parsed = json.loads(text)
+    jsonschema.validate(parsed, SCHEMA, cls=jsonschema.Draft202012Validator)
+    assert parsed["version"] == 1
+    return parsed
+
+
+def script(folder: Path) -> Path:
+    path = folder / "relax.sh"
+    path.write_text(SCRIPT)
+    return path
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["predict", "--help"]])
+def test_help_and_version_import_neither_grpc_nor_rich(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom rt_predictor_client.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('LATE', sorted({'grpc', 'rich', 'google.protobuf', 'rtpredictor'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.endswith("LATE []\n")
+
+
+def test_the_version_is_told(rtp: Any) -> None:
+    assert rtp("--version").out == "rtp 0.1.0\n"
+
+
+def test_exit_statuses_stand_in_one_table(rtp: Any) -> None:
+    assert set(EXIT_MEANINGS) == set(Exit)
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    helped = rtp("--help").out
+    for status, meaning in EXIT_MEANINGS.items():
+        assert f"| {status.value} | {meaning} |" in readme
+        assert f"  {status.value}  {meaning}\n" in helped
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (code_pb2.UNAVAILABLE, 3),
+        (code_pb2.DEADLINE_EXCEEDED, 3),
+        (code_pb2.INVALID_ARGUMENT, 4),
+        (code_pb2.NOT_FOUND, 4),
+        (code_pb2.PERMISSION_DENIED, 4),
+        (code_pb2.RESOURCE_EXHAUSTED, 4),
+        (code_pb2.INTERNAL, 1),
+        (code_pb2.UNIMPLEMENTED, 1),
+    ],
+)
+def test_each_status_of_the_service_has_its_exit_status(rtp: Any, peer: Any, code: Any, status: int) -> None:
+    peer.refuse(code, text="said the service")
+    ran = rtp("model", "--list")
+    assert (ran.status, ran.out) == (status, "")
+    assert re.fullmatch(r"error: .*; .* \[[A-Z_]+\]\n", ran.err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonesuch"], ["predict", "--nonesuch"], ["model", "a", "--list"], ["report"], ["report", "x", "--job-id", "1"]],
+)
+def test_wrong_usage_is_one_line_and_two(rtp: Any, arguments: list[str]) -> None:
+    ran = rtp(*arguments)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert ran.err.startswith("error: rtp")
+
+
+def test_nobody_at_the_address_is_three(rtp: Any) -> None:
+    ran = rtp("--address", "127.0.0.1:1", "predict")
+    assert ran.status == 3
+    assert "127.0.0.1:1: no service answers" in ran.err
+
+
+def test_a_time_out_is_three(rtp: Any, peer: Any) -> None:
+    peer.hang = threading.Event()
+    ran = rtp("--timeout", "0.3", "predict")
+    assert (ran.status, "TIMED_OUT" in ran.err) == (3, True)
+
+
+def test_a_script_is_read_and_its_forecast_told(rtp: Any, peer: Any, tmp_path: Path) -> None:
+    ran = rtp("predict", script(tmp_path), "--risk", "0.1")
+    job = peer.requests[0].job
+    assert (job.wallclock_req, job.nodes_req, job.processors_req, job.mem_req) == (7200, 2, 16, 8192)
+    assert (job.user, job.name) == ("ada", "relax.sh")
+    told = dict(re.split(r"  +", line, maxsplit=1) for line in ran.out.splitlines())
+    assert told == {
+        "median": "1 h",
+        "50 % interval": "30 min - 1 h 30 min",
+        "90 % interval": "6 min - 1 h 54 min",
+        "recommended": "--time=02:00:00 (risk 10 %)",
+        "runs past the request": "12.5 %",
+        "history": "34 finished jobs of this user with the same name",
+        "model": "20260101T000000Z-00000000",
+    }
+
+
+def test_flags_override_the_script_by_its_own_rules(rtp: Any, peer: Any, tmp_path: Path) -> None:
+    rtp("predict", script(tmp_path), "--nodes", 4, "--time", "1-0", "--name", "other", "--user", "bob")
+    job = peer.requests[0].job
+    assert (job.nodes_req, job.processors_req, job.mem_req) == (4, 32, 16384)
+    assert (job.wallclock_req, job.name, job.user) == (86400, "other", "bob")
+
+
+def test_processors_are_the_total(rtp: Any, peer: Any, tmp_path: Path) -> None:
+    rtp("predict", script(tmp_path), "--processors", 3)
+    assert peer.requests[0].job.processors_req == 3
+
+
+def test_a_script_may_come_on_stdin(rtp: Any, peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SCRIPT.encode())))
+    assert rtp("predict", "-").status == 0
+    assert peer.requests[0].job.nodes_req == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--time", "soon"], "--time: 'soon' is no duration"),
+        (["--nodes", "some"], "--nodes: 'some' is no count"),
+        (["--risk", "0.9"], "--risk: 0.9 is no risk"),
+        (["/nonesuch.sh"], "/nonesuch.sh: No such file"),
+    ],
+)
+def test_bad_input_is_four_and_names_its_place(rtp: Any, peer: Any, arguments: list[str], words: str) -> None:
+    ran = rtp("predict", *arguments)
+    assert (ran.status, ran.err.count("\n"), peer.calls) == (4, 1, {})
+    assert ran.err.startswith(f"error: {words}")
+
+
+def test_a_binary_file_is_no_script(rtp: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.out"
+    path.write_bytes(b"\x7fELF\0\0")
+    assert "SCRIPT_INVALID" in rtp("predict", path).err
+
+
+def test_the_forecast_document_follows_its_schema(rtp: Any) -> None:
+    forecast = document(rtp("predict", "--time", "60", "--json").out)["forecast"]
+    assert (forecast["median_seconds"], forecast["recommended_time"]) == (1800, "01:00:00")
+    assert document(rtp("predict", "--json").out)["forecast"]["probability_exceeds_request"] is None
+
+
+def test_a_degraded_forecast_is_told_and_five_only_under_strict(rtp: Any, peer: Any) -> None:
+    peer.degraded = 1
+    ran = rtp("predict")
+    assert (ran.status, "degraded" in ran.out) == (0, True)
+    strict = rtp("predict", "--strict")
+    assert (strict.status, strict.out) == (5, ran.out)
+
+
+def test_fields_of_a_bad_request_are_shown(rtp: Any, peer: Any, details: Any) -> None:
+    peer.refuse(code_pb2.INVALID_ARGUMENT, details(**{"job.nodes_req": "must be at most 1000000"}))
+    ran = rtp("predict", "--nodes", 2_000_000)
+    assert ran.err == "error: job.nodes_req: must be at most 1000000; correct the request [REJECTED]\n"
+
+
+def test_health_is_zero_only_when_serving(rtp: Any, peer: Any) -> None:
+    assert rtp("health").out == f"SERVING {peer.address}\n"
+    peer.health.enter_graceful_shutdown()
+    ran = rtp("health")
+    assert (ran.status, ran.out.split()[0]) == (3, "NOT_SERVING")
+
+
+def test_models_are_shown(rtp: Any) -> None:
+    shown = rtp("model").out
+    assert "100000 jobs submitted 2025-06-15 to 2025-10-09" in shown
+    assert re.search(r"ensemble +1.50 h +9.0 min +40 % +91 % +7.00 h", shown)
+    listed = rtp("model", "--list").out.splitlines()
+    assert [line.split()[0] for line in listed] == ["version", "20260101T000000Z-00000000", "20250101T000000Z-00000000"]
+    assert len(document(rtp("model", "--list", "--json").out)["models"]) == 2
+    assert rtp("model", "nonesuch").status == 4
+
+
+def test_sacct_text_is_reported_and_counts_once(rtp: Any, peer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "sacct.txt"
+    rows = [
+        "1|c|ada|1000|1100|1200|COMPLETED|1|4|01:00:00|a|b",
+        "1.batch|c||1000|1100|1200|COMPLETED|1|4||batch",
+        "2|c|ada|1000|Unknown|Unknown|PENDING|1|4|01:00:00|x",
+        "3|c|ada|1000|1100|Unknown|RUNNING|1|4|UNLIMITED|x",
+        "4|c|ada|1000|1100|1050|FAILED|1|4|01:00:00|x",
+        "5|c|ada|then|1100|1200|FAILED|1|4|01:00:00|x",
+    ]
+    path.write_text(HEADER + "\n".join(rows) + "\n")
+    ran = rtp("report", path)
+    assert ran.status == 6
+    assert ran.out.splitlines()[0] == "accepted 2, duplicates 0, rejected 2"
+    assert "passed over 2" in ran.out
+    assert "rejected: line 6: end_time: must not lie before start_time" in ran.err
+    assert "rejected: line 7: submit: 'then' is no time" in ran.err
+    first, running = peer.requests[0], peer.requests[1]
+    assert (first.cluster, first.job.name, first.job.wallclock_req, first.state) == ("c", "a|b", 3600, 1)
+    assert (running.HasField("end_time"), running.state, running.job.HasField("wallclock_req")) == (False, 0, False)
+    again = document(rtp("report", path, "--json").out)
+    assert (again["accepted"], again["duplicates"], again["rejected_total"], again["skipped"]) == (0, 2, 2, 2)
+    assert [error["line"] for error in again["rejected"]] == [6, 7]
+
+
+def test_the_order_of_xdmod_needs_no_header_and_heeds_the_time_zone(
+    rtp: Any, peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = "7|7|c|p|q|acc|g|1|ada|1|2024-07-01T10:00:00|x|2024-07-01T11:00:00|2024-07-01T12:00:00|1|0:0|COMPLETED|"
+    row += "2|8|8|4Gn|cpu=8|cpu=8|1-00:00:00|n[1-2]|relax\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(row))
+    ran = rtp("report", "-", "--timezone", "Etc/GMT-2")
+    assert (ran.status, ran.out) == (0, "accepted 1, duplicates 0, rejected 0\n")
+    job = peer.requests[0].job
+    assert (job.submit_time.seconds, job.mem_req, job.partition) == (1719820800, 8192, "p")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("", "LOG_EMPTY"), (HEADER, "LOG_EMPTY"), ("time,user\n1,2\n", "LOG_FORMAT")]
+)
+def test_what_is_no_log_is_one_line_and_four(rtp: Any, peer: Any, tmp_path: Path, text: str, code: Any) -> None:
+    path = tmp_path / "log"
+    path.write_text(text)
+    ran = rtp("report", path)
+    assert (ran.status, ran.err.count("\n"), peer.calls) == (4, 1, {})
+    assert f"[{code}]" in ran.err
+
+
+def test_one_job_is_reported_by_options(rtp: Any, peer: Any) -> None:
+    arguments = ["report", "--job-id", "9", "--submit", "2024-07-01T10:00:00", "--start", "1719828000"]
+    ran = rtp(*arguments, "--end", "1719829000", "--state", "timeout", "--time", "1:00:00", "--nodes", 2)
+    assert ran.out == "accepted 1, duplicates 0, rejected 0\n"
+    event = peer.requests[0]
+    assert (event.job.user, event.job.wallclock_req, event.job.nodes_req, event.state) == ("ada", 3600, 2, 3)
+    assert (event.job.submit_time.seconds, event.end_time.seconds) == (1719828000, 1719829000)
+    assert rtp(*arguments).out.startswith("accepted 0, duplicates 1")
+    assert rtp(*arguments, "--state", "EXPLODED").status == 6
+
+
+def test_nothing_on_a_pipe_is_coloured(rtp: Any) -> None:
+    assert "\x1b" not in rtp("model").out
+
+
+def test_a_broken_pipe_is_no_trace(peer: Any) -> None:
+    code = "from rt_predictor_client.cli import main; main()"
+    command = f"{sys.executable} -c '{code}' --address {peer.address} model | true"
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in ran.stderr
+
+
+def test_sbatch_s_variables_stand_between_script_and_flags(
+    rtp: Any, peer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBATCH_PARTITION", "long")
+    monkeypatch.setenv("SBATCH_TIMELIMIT", "45")
+    script = tmp_path / "job.sh"
+    script.write_text("#!/bin/sh\n#SBATCH -p short --time=60\n", encoding="utf-8")
+    assert rtp("predict", script, "--time", "30").status == 0
+    (request,) = peer.requests
+    assert (request.job.partition, request.job.wallclock_req) == ("long", 1800)
+
+
+def test_an_empty_user_is_a_cold_start(rtp: Any, peer: Any) -> None:
+    rtp("predict", "--user", "", "--time", "30")
+    assert peer.requests[0].job.user == ""
