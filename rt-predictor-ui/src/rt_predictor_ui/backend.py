@@ -1,0 +1,63 @@
+"""The way to the service: a cached client, its health, and its failures in the words of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from rt_predictor_client import Client, Forecast, ModelInfo, TimedOut, Unreachable, load_config
+from rt_predictor_formats.errors import Problem
+from rt_predictor_formats.sbatch import JobRequest
+
+PROBE_SECONDS = 3.0
+"""Longest wait for the service's state [s]: it is asked each time a page is shown."""
+
+AWAY = "UNREACHABLE"
+"""Code of the problem that no service answers."""
+
+_NOT_STARTED = (
+    "start the API with `make start`, or set `RT_PREDICTOR_ADDRESS` to where it runs and start this page again"
+)
+_SLOW = "try again; if that does not help, set `RT_PREDICTOR_TIMEOUT_SECONDS` to more and start this page again"
+_NO_MODEL = "train one with `make train`; the service takes it within seconds"
+
+
+def forecast(request: JobRequest, risk: float) -> Forecast:
+    """Return the forecast of a job at an accepted risk in [0.01, 0.5]; raises Problem."""
+    with _failures():
+        return _client().predict(request, risk)
+
+
+def current_model() -> ModelInfo:
+    """Return the model that answers now; raises Problem if there is none, or no service, within ``PROBE_SECONDS``."""
+    with _failures():
+        probe = _client(PROBE_SECONDS)
+        if probe.health() != "SERVING":
+            raise Problem("NO_MODEL", "the service has no model yet", place=probe.address, remedy=_NO_MODEL)
+        return probe.model()
+
+
+def _client(longest: float = float("inf")) -> Client:
+    config = load_config()
+    return _open(config.address, min(config.timeout_seconds, longest))
+
+
+@st.cache_resource(show_spinner=False)
+def _open(address: str, timeout_seconds: float) -> Client:
+    return Client(address, timeout_seconds=timeout_seconds)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn remedies for a command line into such for a page."""
+    try:
+        yield
+    except TimedOut as error:
+        raise Problem(error.code, error.thing, place=error.place, remedy=_SLOW) from error
+    except Unreachable as error:
+        # a connection that failed waits longer and longer before it tries again; a new one tries at once
+        _open.clear()
+        remedy = _NOT_STARTED if error.code == AWAY else error.remedy
+        raise Problem(error.code, error.thing, place=error.place, remedy=remedy) from error

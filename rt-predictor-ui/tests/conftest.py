@@ -1,0 +1,132 @@
+"""A real gRPC server in this process with fixed answers, and the page run against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import streamlit as st
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from streamlit.testing.v1 import AppTest
+
+from rtpredictor.v1 import (
+    forecast_pb2,
+    model_service_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2,
+    prediction_service_pb2_grpc,
+)
+
+LAUNCHER = Path(__file__).resolve().parents[1] / "src" / "app.py"
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass
+class Peer:
+    """What the server saw, and how it shall answer."""
+
+    port: int = 0
+    requests: list[Any] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    tier: int = forecast_pb2.HISTORY_TIER_USER_NAME
+    degraded: int = 0
+    health: Any = None
+    server: Any = None
+
+    def forecast(self, request: Any) -> forecast_pb2.Forecast:
+        """Return quantiles that are shares of 10 h; the chance to exceed is known where a time was requested."""
+        answer = forecast_pb2.Forecast(
+            median_seconds=18_000,
+            interval=forecast_pb2.Interval(lower_seconds=1800, upper_seconds=34_200, nominal_coverage=0.9),
+            quantiles=[forecast_pb2.Quantile(level=level, seconds=36_000 * level) for level in LEVELS],
+            recommended_wallclock=forecast_pb2.RecommendedWallclock(seconds=39_600, risk=request.risk),
+            model_version="20260101T000000Z-00000000",
+            tier=self.tier,
+            history_jobs=34,
+            degraded=self.degraded,
+        )
+        if request.job.HasField("wallclock_req"):
+            answer.probability_exceeds_request = 0.125
+        return answer
+
+    def refusal(self) -> Any:
+        violation = error_details_pb2.BadRequest.FieldViolation
+        detail = any_pb2.Any()
+        detail.Pack(
+            error_details_pb2.BadRequest(
+                field_violations=[violation(field=name, description=text) for name, text in self.refused.items()]
+            )
+        )
+        return rpc_status.to_status(status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message="no", details=[detail]))
+
+    def start(self) -> None:
+        """Listen, on the port of before if there was one."""
+        self.server = grpc.server(ThreadPoolExecutor(4))
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(self), self.server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(), self.server)
+        self.health = health.HealthServicer()
+        self.health.set("", health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
+        self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop(None).wait(10)
+
+    def lose_model(self) -> None:
+        self.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+
+class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's names
+        self._peer.requests.append(request)
+        if self._peer.refused:
+            context.abort_with_status(self._peer.refusal())
+        return prediction_service_pb2.PredictResponse(forecast=self._peer.forecast(request))
+
+
+class _Model(model_service_pb2_grpc.ModelServiceServicer):
+    def GetModel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        return model_service_pb2.GetModelResponse(model=model_service_pb2.Model(version="v", jobs=100_000))
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Peer]:
+    running = Peer()
+    running.start()
+    monkeypatch.setenv("RT_PREDICTOR_ADDRESS", f"127.0.0.1:{running.port}")
+    monkeypatch.setenv("RT_PREDICTOR_TIMEOUT_SECONDS", "5")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    yield running
+    st.cache_resource.clear()
+    running.stop()
+
+
+@pytest.fixture
+def page(peer: Peer) -> AppTest:
+    """Return the page as the launcher shows it, with the service there."""
+    assert peer.port
+    return AppTest.from_file(str(LAUNCHER), default_timeout=30).run()
+
+
+@pytest.fixture
+def words() -> Callable[[AppTest], str]:
+    """Return what reads all words of a page."""
+
+    def read(page: AppTest) -> str:
+        assert [trouble.value for trouble in page.exception] == []
+        kinds = ("title", "subheader", "markdown", "caption", "code", "info", "warning", "error", "success")
+        return "\n".join(str(element.value) for kind in kinds for element in page.get(kind)).replace("\\", "")
+
+    return read

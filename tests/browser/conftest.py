@@ -1,0 +1,200 @@
+"""The real service with a real artifact, the pages served by Streamlit, and Chromium."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+JOBS = 6000
+DEADLINE = 120.0
+"""How long a process may take to answer [s]; compiling the kernels takes most of it."""
+
+
+def chromium() -> str | None:
+    """Return the path of the system's Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the environment without settings that a developer may have set."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RT_PREDICTOR_")}
+    return {**own, **variables}
+
+
+def run_command(name: str, *arguments: str | Path) -> None:
+    done = subprocess.run(
+        [str(BIN / name), *map(str, arguments)], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+    """Poll until something holds; fail with a text after the deadline."""
+    end = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < end, otherwise()
+        time.sleep(0.1)
+
+
+@dataclass
+class Process:
+    """A process whose output goes to a file."""
+
+    command: list[str]
+    log: Path
+    variables: dict[str, str]
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self, answers: Callable[[], bool]) -> None:
+        with self.log.open("ab") as log:
+            self.running = subprocess.Popen(
+                self.command, env=environment(**self.variables), cwd=self.log.parent, stdout=log, stderr=log
+            )
+        wait_until(lambda: self._alive() and answers(), self._last_words)
+
+    def kill(self) -> None:
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait(60)
+
+    def _alive(self) -> bool:
+        assert self.running is not None
+        assert self.running.poll() is None, self._last_words()
+        return True
+
+    def _last_words(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+
+
+@dataclass
+class Site:
+    """API and pages, on ports of their own."""
+
+    models: Path
+    folder: Path
+    port: int = field(default_factory=find_free_port)
+    ui_port: int = field(default_factory=find_free_port)
+    api: Process | None = None
+    ui: Process | None = None
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds the pages."""
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    def start_api(self) -> None:
+        flags = [f"--models={self.models}", f"--history={self.folder / 'history'}", f"--port={self.port}"]
+        command = [str(BIN / "rt-predictor-api"), *flags, "--metrics-port=0"]
+        self.api = Process(command, self.folder / "api.log", {})
+        self.api.start(self._api_answers)
+
+    def start_ui(self) -> None:
+        options = [f"--server.port={self.ui_port}", "--server.address=127.0.0.1", "--server.headless=true"]
+        command = [str(BIN / "streamlit"), "run", str(ROOT / "rt-predictor-ui/src/app.py"), *options]
+        self.ui = Process(command, self.folder / "ui.log", {"RT_PREDICTOR_ADDRESS": f"localhost:{self.port}"})
+        self.ui.start(self._ui_answers)
+
+    def stop(self) -> None:
+        for process in (self.api, self.ui):
+            if process is not None:
+                process.kill()
+
+    def _api_answers(self) -> bool:
+        command = [str(BIN / "rtp"), "--address", f"localhost:{self.port}", "health"]
+        return subprocess.run(command, env=environment(), capture_output=True, check=False).returncode == 0
+
+    def _ui_answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.ui_port, timeout=3)
+        try:
+            connection.request("GET", "/_stcore/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with one model, trained for this run."""
+    folder = tmp_path_factory.mktemp("site")
+    run_command("rt-predictor-synthesize", "--rows", str(JOBS), "--out", folder / "log.parquet")
+    run_command(
+        "rt-predictor-train", "--data", folder / "log.parquet", "--models", folder / "models", "--profile", "quick"
+    )
+    return folder / "models"
+
+
+@pytest.fixture(scope="session")
+def example(models: Path) -> dict[str, Any]:
+    """Return the request of a user whom the model knows."""
+    found: dict[str, Any] = json.loads(next(models.glob("*/example.json")).read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def site(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Return API and pages for all tests: a start compiles the kernels. Who kills a part starts it again."""
+    running = Site(models, tmp_path_factory.mktemp("running"))
+    try:
+        running.start_api()
+        running.start_ui()
+        yield running
+    finally:
+        running.stop()
+
+
+@dataclass
+class Visit:
+    """An open page, and what its console complained about."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(site: Site) -> Iterator[Visit]:
+    """Open the first page in Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        # a container's root cannot use Chromium's sandbox
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1000, "height": 1400})
+        opened = Visit(page)
+        page.on("console", lambda said: opened.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        page.on("request", lambda asked: None if _is_own(asked.url) else opened.foreign.append(asked.url))
+        page.goto(site.address)
+        page.get_by_role("heading", name="How long will this job run?").wait_for(timeout=60_000)
+        yield opened
+        browser.close()
+
+
+def _is_own(url: str) -> bool:
+    return url.split(":", 1)[0] in {"data", "blob"} or "//127.0.0.1:" in url

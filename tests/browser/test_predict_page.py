@@ -1,0 +1,102 @@
+"""A person predicts a job in a browser, with the service there, gone and back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rt_predictor_formats.times import format_duration
+
+pytestmark = pytest.mark.browser
+
+SLOW = 30_000
+"""Longest wait for what a page shall show [ms]."""
+
+
+def fill(page: Any, example: dict[str, Any]) -> None:
+    page.get_by_label("User", exact=True).fill(str(example["user"]))
+    page.get_by_label("Requested time", exact=True).fill(format_duration(float(example["wallclock_req"])))
+    page.get_by_label("Nodes", exact=True).fill(str(example.get("nodes_req") or 1))
+
+
+def predict(page: Any) -> None:
+    page.get_by_role("button", name="Predict", exact=True).click()
+
+
+def shoot(page: Any, folder: Path, name: str) -> Path:
+    """Keep a picture: beside the test's files, or where RT_PREDICTOR_SCREENSHOTS says."""
+    kept = Path(os.environ.get("RT_PREDICTOR_SCREENSHOTS") or folder)
+    kept.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": 2000})  # the page scrolls inside a box
+    page.screenshot(path=str(kept / f"{name}.png"), full_page=True)
+    return kept / f"{name}.png"
+
+
+def test_a_person_gets_a_forecast(visit: Any, example: dict[str, Any], tmp_path: Path) -> None:
+    page = visit.page
+    fill(page, example)
+    predict(page)
+    page.get_by_role("heading", name="About ").wait_for(timeout=SLOW)
+    chart = page.locator("[aria-label^='Run time: median ']").first
+    chart.wait_for(timeout=SLOW)
+    assert "requested" in chart.get_attribute("aria-label")
+    assert page.get_by_text("#SBATCH --time=").is_visible()
+    assert page.get_by_text("Chance to run past the requested").is_visible()
+    assert shoot(page, tmp_path, "forecast").stat().st_size > 10_000
+    assert visit.complaints == []
+
+
+def test_nothing_is_asked_of_other_machines(visit: Any, example: dict[str, Any]) -> None:
+    fill(visit.page, example)
+    predict(visit.page)
+    visit.page.get_by_role("heading", name="About ").wait_for(timeout=SLOW)
+    assert visit.foreign == []
+
+
+def test_a_pasted_script_keeps_what_was_typed(visit: Any) -> None:
+    page = visit.page
+    page.get_by_label("User", exact=True).fill("ada")
+    page.get_by_text("Paste a job script").click()
+    page.get_by_label("Job script").fill("#!/bin/bash\n#SBATCH --time=90 --nodes=3\nsrun a.out\n")
+    page.get_by_role("button", name="Fill the form").click()
+    page.get_by_text("The form now asks for 3 nodes, 1 h 30 min requested.").wait_for(timeout=SLOW)
+    assert page.get_by_label("Requested time", exact=True).input_value() == "01:30:00"
+    assert page.get_by_label("Nodes", exact=True).input_value() == "3"
+    assert page.get_by_label("User", exact=True).input_value() == "ada"
+
+
+def test_a_page_fits_a_telephone(visit: Any, example: dict[str, Any], tmp_path: Path) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 400, "height": 900})
+    fill(page, example)
+    predict(page)
+    page.locator("[aria-label^='Run time: median ']").first.wait_for(timeout=SLOW)
+    shoot(page, tmp_path, "narrow")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    edges = page.locator("[data-testid='stVegaLiteChart'], [data-testid='stCode']").evaluate_all(
+        "parts => parts.map(part => part.getBoundingClientRect().right)"
+    )
+    assert edges
+    assert max(edges) <= 400
+
+
+def test_a_service_that_dies_is_told_and_found_again(
+    visit: Any, site: Any, example: dict[str, Any], tmp_path: Path
+) -> None:
+    page = visit.page
+    fill(page, example)
+    site.api.kill()
+    predict(page)
+    page.get_by_text("No service answers").first.wait_for(timeout=SLOW)
+    assert page.get_by_text("What to do: start the API").first.is_visible()
+    page.get_by_text("Not predicted: the service did not answer.").wait_for(timeout=SLOW)
+    shoot(page, tmp_path, "away")
+    site.start_api()
+    page.get_by_text("The service answers with a model of").wait_for(timeout=SLOW)
+    predict(page)
+    page.get_by_role("heading", name="About ").wait_for(timeout=SLOW)
+    assert page.get_by_text("No service answers").count() == 0
+    assert visit.complaints == []
