@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# The services as containers; what scripts/local.sh does with processes of this machine.
+#
+#   scripts/compose.sh available                         does a Docker engine with Compose answer?
+#   scripts/compose.sh start|stop|restart|status|logs    API, UI and Prometheus
+#   scripts/compose.sh setup|build|data|train|model|predict|addresses|clean|clean-all
+#
+# Environment: DATA (an accounting log; without it a synthetic one of ROWS jobs), PROFILE (m2max adds its overlay),
+# TIMEZONE, RT_PREDICTOR_START_SECONDS, and what docker-compose.yml names; .env is read too.
+# Works with docker-compose 1.29, Compose v2, and the bash 3.2 of macOS.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/settings.sh
+
+readonly ROWS=${ROWS:-100000} PROFILE=${PROFILE:-standard} TIMEZONE=${TIMEZONE:-UTC} DATA=${DATA:-}
+readonly PROMETHEUS_PORT=${RT_PREDICTOR_PROMETHEUS_PORT:-9090}
+readonly TAG=${RT_PREDICTOR_TAG:-0.1.0}
+readonly IMAGES="rt-predictor-training:$TAG rt-predictor-api:$TAG rt-predictor-ui:$TAG"
+export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-rt-predictor} DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1
+
+program() { # Compose v2 is a part of docker, v1 a program of its own
+  if docker compose version >/dev/null 2>&1; then say "docker compose"
+  elif command -v docker-compose >/dev/null 2>&1; then say "docker-compose"
+  else return 1; fi
+}
+
+available() {
+  command -v docker >/dev/null 2>&1 || die "docker: not found; install Docker, or use local processes: LOCAL=1 (quickstart.sh: --local)"
+  docker version --format '{{.Server.Version}}' >/dev/null 2>&1 ||
+    die "docker: no engine answers; start it (sudo systemctl start docker), or use local processes: LOCAL=1 (quickstart.sh: --local)"
+  program >/dev/null || die "docker compose: not found; install docker-compose, or use local processes: LOCAL=1 (quickstart.sh: --local)"
+}
+
+compose() {
+  local words files=(-f docker-compose.yml)
+  words=$(program)
+  if [[ $PROFILE == m2max ]]; then files+=(-f docker-compose.m2max.yml); fi
+  # two words in v2
+  # shellcheck disable=SC2086
+  $words "${files[@]}" "$@"
+}
+
+build() { # the training service stands in a profile, so that `up` does not start it; `build` must ask for it
+  local image
+  for image in $IMAGES; do
+    docker build -q -t "$image" -f "${image%:*}/Dockerfile" . >/dev/null ||
+      die "${image%:*}/Dockerfile: cannot be built; the lines above say why"
+  done
+}
+
+need_images() {
+  local image
+  for image in $IMAGES; do
+    docker image inspect "$image" >/dev/null 2>&1 || { say "building the images"; build; return; }
+  done
+}
+
+in_training() { # in_training PROGRAM ARGUMENT...: sees the volume of models
+  local entry=$1
+  shift
+  compose run --rm --no-deps -T --entrypoint "$entry" training "$@" </dev/null
+}
+
+running() { # running SERVICE
+  local id
+  id=$(compose ps -q "$1" 2>/dev/null) || return 1
+  [[ -n $id && $(docker inspect -f '{{.State.Running}}' "$id" 2>/dev/null) == true ]]
+}
+
+answers() { # the check of the image comes every ten seconds only; asking the API directly is sooner
+  case $1 in
+    api) compose exec -T api rtp health >/dev/null 2>&1 </dev/null ;;
+    *) [[ $(docker inspect -f '{{.State.Health.Status}}' "$(compose ps -q "$1")" 2>/dev/null) == healthy ]] ;;
+  esac
+}
+
+wait_for() {
+  local deadline=$((SECONDS + START_SECONDS))
+  until answers "$1"; do
+    [[ $SECONDS -lt $deadline ]] ||
+      die "$1: no answer after $START_SECONDS s: $(compose logs --no-color --tail 1 "$1" 2>&1 | tail -n 1 | cut -c1-300); see make logs"
+    sleep 0.5
+  done
+}
+
+wait_for_newest() { # until the model that was published last answers: a running API looks for new ones every few seconds
+  local newest deadline=$((SECONDS + 20))
+  newest=$(compose exec -T api sh -c 'ls -d /models/*/manifest.json' </dev/null 2>/dev/null | tail -n 1) || return 0
+  newest=$(basename "$(dirname "$newest")")
+  until compose exec -T api rtp model --json </dev/null 2>/dev/null | grep -qF "\"$newest\""; do
+    [[ $SECONDS -lt $deadline ]] || { say "note: the API does not answer with model $newest; see make logs"; return; }
+    sleep 0.5
+  done
+}
+
+must_be_free() { # must_be_free PORT VARIABLE: said before anything is started
+  if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then in_use "$1" "$2"; fi
+}
+
+start() {
+  need_images
+  model || die "models: no model in the volume; run: make train"
+  running api || { must_be_free "$PORT" RT_PREDICTOR_PORT; must_be_free "$METRICS_PORT" RT_PREDICTOR_METRICS_PORT; }
+  running ui || must_be_free "$UI_PORT" RT_PREDICTOR_UI_PORT
+  running prometheus || must_be_free "$PROMETHEUS_PORT" RT_PREDICTOR_PROMETHEUS_PORT
+  compose up -d --no-build api ui prometheus || die "Compose cannot start the services; the lines above say why"
+  wait_for api
+  wait_for_newest
+  wait_for ui
+  say "API, UI and Prometheus run"
+}
+
+status() {
+  local name failed=0
+  for name in api ui prometheus; do
+    if running "$name"; then say "$name: runs"; else say "$name: does not run"; failed=1; fi
+  done
+  [[ $failed -eq 0 ]] || exit 1
+  addresses
+  compose exec -T api rtp model </dev/null
+}
+
+addresses() {
+  say "API         localhost:$PORT (gRPC)"
+  say "UI          http://localhost:$UI_PORT"
+  say "metrics     http://localhost:$METRICS_PORT/metrics"
+  say "Prometheus  http://localhost:$PROMETHEUS_PORT"
+}
+
+log_path() { say "${DATA:-data/synthetic-$ROWS.parquet}"; }
+
+data() { # the log to train on is there
+  local path
+  path=$(log_path)
+  if [[ -n $DATA ]]; then
+    [[ -f $DATA ]] || die "$DATA: no such file; give the path of an accounting log, or none for a synthetic one"
+  elif [[ ! -s $path ]]; then
+    need_images
+    mkdir -p data
+    docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/data:/out" --entrypoint rt-predictor-synthesize \
+      "rt-predictor-training:$TAG" --rows "$ROWS" --out "/out/${path#data/}"
+  fi
+}
+
+train() {
+  local path
+  need_images
+  data
+  path=$(log_path)
+  RT_PREDICTOR_DATA_FOLDER=$(cd "$(dirname "$path")" && pwd)
+  export RT_PREDICTOR_DATA_FOLDER
+  # as the caller, who may read the log: home folders are closed to others
+  compose run --rm --no-deps -T --user "$(id -u):$(id -g)" training --data "/data/$(basename "$path")" --models /models --profile "$PROFILE" \
+    --timezone "$TIMEZONE" </dev/null
+}
+
+model() { # asks the volume itself, so that no limit of a service stands in the way
+  local volume=${COMPOSE_PROJECT_NAME}_models
+  # docker run would make a missing one
+  docker volume inspect "$volume" >/dev/null 2>&1 || return 1
+  docker run --rm --network none -v "$volume:/models:ro" --entrypoint sh "rt-predictor-training:$TAG" \
+    -c 'ls /models/*/manifest.json' >/dev/null 2>&1
+}
+
+predict() { # a first prediction, for a job like those in the log; the script goes to the client through its stdin
+  local user job=run/example_job.sh
+  mkdir -p run
+  if ! in_training python /opt/rt-predictor/share/example_job.py /models >"$job.new"; then
+    rm -f "$job.new"
+    die "models: no model with an example in the volume; run: make train"
+  fi
+  mv "$job.new" "$job"
+  user=$(sed -n 's/^# user: //p' "$job")
+  say "\$ rtp predict $job${user:+ --user $user}"
+  compose exec -T api rtp predict - ${user:+--user "$user"} <"$job"
+}
+
+clean() { # the volumes stay, and with them models and history
+  compose --profile training down --remove-orphans
+  rm -rf run logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+}
+
+clean_all() {
+  local image
+  compose --profile training down --volumes --remove-orphans
+  clean
+  for image in $IMAGES; do
+    if docker image inspect "$image" >/dev/null 2>&1; then docker image rm "$image" >/dev/null; fi
+  done
+  rm -f data/synthetic-*.parquet data/.trained-*
+}
+
+if [[ ${1:-} != available ]]; then available; fi
+case "${1:-}" in
+  setup) need_images ;;
+  available | build | start | status | data | train | model | predict | addresses | clean) "$1" ;;
+  stop) compose stop ;;
+  restart) compose stop && start ;;
+  logs) compose logs --tail 50 -f ;;
+  clean-all) clean_all ;;
+  *) die "${1:-no command}: unknown; scripts/compose.sh start|stop|restart|status|logs|setup|build|data|train|predict|clean|clean-all" ;;
+esac

@@ -1,0 +1,118 @@
+"""Write docs/reference/settings.md and .env.example from the API's settings model.
+
+Without an option both files are written; with ``--check`` the status is 1 when one is not what it would be.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rt_predictor_api.settings import Settings, variable
+
+ROOT = Path(__file__).resolve().parent.parent
+
+KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+
+HEAD = """# Settings
+
+Every setting is an environment variable; the API's command line has a flag of the same name for each
+(`RT_PREDICTOR_METRICS_PORT` is `--metrics-port`). A value that breaks its rule ends the start with one line that names
+the variable. This page is made by `scripts/settings_reference.py` from the settings themselves.
+
+## The API
+
+| variable | default | rule | what it does |
+|---|---|---|---|
+"""
+
+OTHERS: tuple[tuple[str, str, str], ...] = (
+    ("RT_PREDICTOR_ADDRESS", "localhost:50051", "Where `rtp` and the UI find the API, as host:port."),
+    ("RT_PREDICTOR_UI_PORT", "8501", "Port of the UI."),
+    ("RT_PREDICTOR_PROMETHEUS_PORT", "9090", "Compose: port of Prometheus on this machine."),
+    ("RT_PREDICTOR_BIND", "127.0.0.1", "Compose: address the ports are published on; 0.0.0.0 lets other machines in."),
+    ("RT_PREDICTOR_DATA_FOLDER", "./data", "Compose: folder mounted read-only as /data for training."),
+    ("RT_PREDICTOR_TRAINING_MEMORY", "8g", "Compose: most memory of the training container."),
+    (
+        "RT_PREDICTOR_TRAINING_CPUS",
+        "10",
+        "Compose, m2max: cores of the training container; not more than the machine has.",
+    ),
+    ("RT_PREDICTOR_API_MEMORY", "2g", "Compose: most memory of the API's container."),
+    ("RT_PREDICTOR_UI_MEMORY", "1g", "Compose: most memory of the UI's container."),
+    ("COMPOSE_PROJECT_NAME", "rt-predictor", "Compose: prefix of containers, network and volumes."),
+)
+
+OTHERS_HEAD = """
+## Client, UI and start scripts
+
+`make`, `quickstart.sh` and Compose read them from the environment and from a file `.env` at the root; `.env.example` is
+a copy of the defaults.
+
+| variable | default | what it does |
+|---|---|---|
+"""
+
+
+def rule(schema: dict[str, Any]) -> str:
+    """Return the type and the bounds of a setting in words."""
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
+    parts = [
+        {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}[schema["type"]]
+    ]
+    for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")):
+        if key in schema:
+            parts.append(f"{sign} {schema[key]:,}")
+    return " ".join(parts)
+
+
+def shown_default(value: object) -> str:
+    """Return a default as it is written in the environment."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def api_settings() -> Iterator[tuple[str, str, str, str]]:
+    """Yield variable, default, rule and sentence of each setting of the API."""
+    properties = Settings.model_json_schema()["properties"]
+    for name, field in Settings.model_fields.items():
+        sentence = " ".join((field.description or "").split())
+        yield variable(name), shown_default(field.default), rule(properties[name]), sentence
+
+
+def page() -> str:
+    """Return the reference page."""
+    rows = "".join(f"| `{name}` | `{default}` | {rules} | {text} |\n" for name, default, rules, text in api_settings())
+    others = "".join(f"| `{name}` | `{default}` | {text} |\n" for name, default, text in OTHERS)
+    return HEAD + rows + OTHERS_HEAD + others
+
+
+def example() -> str:
+    """Return the example of an environment file: every variable, switched off, with its default."""
+    lines = ["# Copy to .env and change what you need; every value here is the default.", ""]
+    for name, default, _, text in api_settings():
+        lines += [f"# {text}", f"#{name}={default}"]
+    for name, default, text in OTHERS:
+        lines += [f"# {text}", f"#{name}={default}"]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write both files, or with --check compare them."""
+    files = {ROOT / "docs/reference/settings.md": page(), ROOT / ".env.example": example()}
+    if "--check" not in sys.argv[1:]:
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+        return 0
+    for path, text in files.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            remedy = "run make settings"
+            print(f"error: {path.relative_to(ROOT)}: differs from the settings; {remedy}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
