@@ -21,7 +21,7 @@ TEXTS: Final = ("user", "account", "partition", "qos", "name", "work_dir")
 STEM: Final = len(TEXTS)
 """Column of ``Requests.texts`` with the hash of the name without its digits."""
 
-_DIGITS = re.compile(r"\d+")
+_DIGITS = re.compile(r"[0-9]+")  # ASCII alone, as Arrow's expression below
 
 
 def stem(name: str) -> str:
@@ -90,7 +90,7 @@ class Requests:
             if column in present:
                 texts[:, j] = _hash_column(batch[column])
         if "name" in present:
-            texts[:, STEM] = _hash_column(pc.replace_substring_regex(_decoded(batch["name"]), r"\d+", "#"))
+            texts[:, STEM] = _hash_column(pc.replace_substring_regex(_decoded(batch["name"]), r"[0-9]+", "#"))
         numbers = np.full((batch.num_rows, len(NUMBERS)), np.nan)
         for j, column in enumerate(NUMBERS):
             if column in present:

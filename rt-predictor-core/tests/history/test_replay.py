@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,6 +127,15 @@ def test_what_has_not_ended_at_a_submit_cannot_move_it(random_log: RandomLog, si
     )
     row = State().replay(poisoned, keys)
     np.testing.assert_array_equal(row.features[job], honest.features[job])
+
+
+def test_rows_and_arrow_give_the_same_keys() -> None:
+    names = ["run_42", "run_٣٤", "x²", "", None]
+    rows = [{"user": "ada", "name": name, "submit_time": 5} for name in names]
+    table = pa.table(
+        {"user": ["ada"] * 5, "name": names, "submit_time": pa.array([5] * 5, pa.timestamp("s", tz="UTC"))}
+    )
+    np.testing.assert_array_equal(keys_of(Requests.from_arrow(table)), keys_of(Requests.from_rows(rows)))
 
 
 def test_a_state_grows_without_forgetting() -> None:
