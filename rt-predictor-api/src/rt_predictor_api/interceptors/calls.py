@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -75,5 +76,6 @@ class OwnCalls(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic for
         self._made[method] = made = self._surrounded(handler, method.rpartition("/")[2])
         return made
 
+    @abstractmethod
     def _surrounded(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:
-        raise NotImplementedError
+        """Return the handler with what this interceptor does around it."""
