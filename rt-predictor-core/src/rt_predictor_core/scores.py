@@ -5,6 +5,8 @@ All take run times in seconds, float64[n], and leave nothing out; n = 0 gives Na
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 HOUR, MINUTE = 3600.0, 60.0
@@ -43,6 +45,60 @@ def pinball(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> float:
     """Return the mean pinball loss of quantiles float64[n, levels] (Koenker and Bassett, Econometrica 46(1), 1978)."""
     error = y[:, None] - quantiles
     return float(np.maximum(levels * error, (levels - 1.0) * error).mean())
+
+
+def attained(quantiles: np.ndarray, run: np.ndarray) -> np.ndarray:
+    """Return the share of jobs that ran no longer than each quantile, float64[levels]; it should equal the level."""
+    if not len(run):
+        return np.full(quantiles.shape[1], np.nan)
+    return np.asarray((run[:, None] <= quantiles).mean(axis=0))
+
+
+def ran_past(run: np.ndarray, bound: np.ndarray, at_limit: np.ndarray) -> np.ndarray:
+    """Return which jobs ran, or would have run, longer than a bound, bool[n].
+
+    A job that ran into its limit would have run longer, so that reaching the bound is enough.
+    """
+    return (run > bound) | (at_limit & (run >= bound))
+
+
+def rate(happened: np.ndarray) -> float:
+    """Return the share of jobs to which something happened, bool[n]."""
+    return float(happened.mean()) if len(happened) else float("nan")
+
+
+def mean_ratio(part: np.ndarray, whole: np.ndarray) -> float:
+    """Return the mean of part / whole over the jobs where ``whole`` is known."""
+    known = ~np.isnan(whole)
+    return float((part[known] / whole[known]).mean()) if known.any() else float("nan")
+
+
+EVENT_BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Edges for the reliability of a probability: narrow where risks are small, as most are. The upper edge is inside."""
+
+
+def event_reliability(probability: np.ndarray, happened: np.ndarray) -> list[dict[str, float]]:
+    """Return, per bin of a predicted probability float64[n], what was predicted and how often it happened.
+
+    Rows hold ``from``, ``to``, ``jobs``, ``predicted`` (mean of the bin) and ``measured``. Jobs without a probability
+    (NaN) are left out (reliability diagram: Broecker and Smith, Weather and Forecasting 22(3), 2007).
+    """
+    known = ~np.isnan(probability)
+    probability, happened = probability[known], happened[known]
+    bins = np.maximum(np.searchsorted(EVENT_BINS, probability, side="left") - 1, 0)
+    rows = []
+    for i, (lower, upper) in enumerate(pairwise(EVENT_BINS)):
+        inside = bins == i
+        rows.append(
+            {
+                "from": lower,
+                "to": upper,
+                "jobs": int(inside.sum()),
+                "predicted": float(probability[inside].mean()) if inside.any() else float("nan"),
+                "measured": rate(happened[inside]),
+            }
+        )
+    return rows
 
 
 def _r2(predicted: np.ndarray, true: np.ndarray) -> float:

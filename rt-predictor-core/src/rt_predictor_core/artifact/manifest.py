@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from rt_predictor_core.numbers import strict_json
 from rt_predictor_formats.errors import Problem
 
 FORMAT: Final = 1
@@ -78,7 +79,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON; not-a-number becomes null."""
-        return json.dumps(_finite(asdict(self)), indent=2) + "\n"
+        return strict_json(asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -123,11 +124,3 @@ class Manifest:
         for name in ("sources", "levels", "scores"):
             values[name] = tuple(values[name])
         return cls(**values)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN is what differs from itself
