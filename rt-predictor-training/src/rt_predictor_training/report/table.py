@@ -1,35 +1,45 @@
-"""The summary of a training run as a table for a terminal."""
+"""The summary of a training run and of a backtest as tables for a terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from rt_predictor_core.artifact.manifest import Manifest
+from rt_predictor_training.report import columns, words
+from rt_predictor_training.report.columns import Column
 
 
 def summary(manifest: Manifest) -> Table:
     """Return the scores of the ensemble, its members and the baselines on the newest jobs."""
-    table = Table(
-        title=f"model {manifest.version}: the newest jobs of the log, unseen in training", title_justify="left"
-    )
-    table.add_column("method")
-    for heading in ("MAE h", "median AE min", "ratio", "under %", "coverage 90 %", "width h"):
-        table.add_column(heading, justify="right")
     weights = {member.name: member.weight for member in manifest.members}
-    for row in manifest.scores:
-        name = row["name"]
-        label = f"{name} (weight {weights[name]:.1f})" if name in weights else name
-        table.add_row(
-            label,
-            _number(row["mae_h"], 3),
-            _number(row["median_ae_min"], 2),
-            _number(row["ratio_accuracy"], 3),
-            _number(row["under_rate"], 1, 100),
-            _number(row.get("coverage_90"), 1, 100),
-            _number(row.get("width_90_h"), 2),
-        )
+    return _scores(
+        f"model {manifest.version}: the newest jobs of the log, unseen in training",
+        manifest.scores,
+        columns.SUMMARY,
+        lambda name: f"{name} (weight {weights[name]:.1f})" if name in weights else name,
+    )
+
+
+def backtest_table(document: dict[str, Any]) -> Group:
+    """Return the scores of all methods, and below them what matters most in sentences.
+
+    ``document`` is what ``report.json.document`` made.
+    """
+    title = f"{document['trace']}: {document['evaluated']:,} of {document['jobs']:,} jobs, {document['blocks']} blocks"
+    table = _scores(title, document["methods"], columns.ALL, str)
+    return Group(table, *(Text(sentence) for sentence in words.verdict(document)))
+
+
+def _scores(title: str, rows: Iterable[dict[str, Any]], shown: Sequence[Column], label: Callable[[str], str]) -> Table:
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("method")
+    for column in shown:
+        table.add_column(column.heading, justify="right")
+    for row in rows:
+        table.add_row(Text(label(row["name"])), *(column.text(row) for column in shown))
     return table
-
-
-def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
-    return "-" if value is None else f"{scale * value:.{digits}f}"
