@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from buf.validate import validate_pb2
 
-from rt_predictor_core.schema import COLUMNS, LATEST_TIME, STATES
-from rtpredictor.v1 import job_pb2
+from rt_predictor_core.schema import BY_NAME, COLUMNS, LATEST_TIME, STATES
+from rtpredictor.v1 import job_pb2, prediction_service_pb2
 
 FIELDS = job_pb2.Job.DESCRIPTOR.fields_by_name
 AT_SUBMIT = [column for column in COLUMNS if column.at_submit]
@@ -63,3 +63,9 @@ def test_the_states_of_the_contract_are_states_of_the_schema() -> None:
     told = {value.name.removeprefix("JOB_STATE_") for value in job_pb2.JobState.DESCRIPTOR.values} - {"UNSPECIFIED"}
     # an event says by its end_time whether the job still runs
     assert told == set(STATES) - {"PENDING", "RUNNING"}
+
+
+def test_a_job_may_have_run_as_long_as_the_schema_lets_a_run_time_be() -> None:
+    field = prediction_service_pb2.PredictRemainingRequest.DESCRIPTOR.fields_by_name["elapsed_seconds"]
+    bounds, column = rules(field), BY_NAME["run_time"]
+    assert (bounds.double.gte, bounds.double.lte, bounds.required) == (column.low, column.high, True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 BUF = shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")
 SERVICES = {
-    "PredictionService": {"Predict", "PredictBatch", "PredictStream"},
+    "PredictionService": {"Predict", "PredictBatch", "PredictStream", "PredictRemaining"},
     "HistoryService": {"ReportJobs"},
     "ModelService": {"GetModel", "ListModels"},
 }

@@ -69,6 +69,7 @@ def test_arrow_says_of_each_row_what_rows_say(client: Any, job: Any) -> None:
         limited = forecast.HasField("probability_exceeds_request")
         assert row == {
             "median_seconds": forecast.median_seconds,
+            "most_likely_seconds": forecast.most_likely_seconds,
             "lower_seconds": forecast.interval.lower_seconds,
             "upper_seconds": forecast.interval.upper_seconds,
             **{quantile_column(quantile.level): quantile.seconds for quantile in forecast.quantiles},

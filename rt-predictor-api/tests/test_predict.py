@@ -43,6 +43,7 @@ def test_a_forecast_has_all_its_parts(client: Any, job: Any) -> None:
     assert forecast.median_seconds == seconds[levels.index(0.5)]
     assert (forecast.interval.lower_seconds, forecast.interval.upper_seconds) == (seconds[0], seconds[-1])
     assert forecast.interval.nominal_coverage == pytest.approx(levels[-1] - levels[0])
+    assert seconds[0] / 2 < forecast.most_likely_seconds <= seconds[-1]
     assert forecast.recommended_wallclock.seconds % 60 == 0
     assert forecast.recommended_wallclock.risk == 0.1
     assert 0 <= forecast.probability_exceeds_request <= 1
@@ -58,6 +59,7 @@ def test_a_forecast_is_what_the_model_says_of_that_request_and_history(client: A
     requests = Requests.from_rows([{**row, "submit_time": 1_700_000_000}])
     expected = artifact.forecaster.forecast(requests, artifact.history().read(requests))
     assert [quantile.seconds for quantile in forecast.quantiles] == expected.quantiles[0].tolist()
+    assert forecast.most_likely_seconds == expected.most_likely[0]
     assert forecast.probability_exceeds_request == expected.exceeds[0]
     assert forecast.recommended_wallclock.seconds == expected.wallclock(0.1)[0]
     assert forecast.model_version == artifact.manifest.version

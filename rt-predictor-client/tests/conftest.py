@@ -38,6 +38,7 @@ def answer(job: Any, risk: float, degraded: int = 0) -> forecast_pb2.Forecast:
     request = job.wallclock_req or 3600
     forecast = forecast_pb2.Forecast(
         median_seconds=request / 2,
+        most_likely_seconds=request / 4,
         interval=forecast_pb2.Interval(
             lower_seconds=request * 0.05, upper_seconds=request * 0.95, nominal_coverage=0.9
         ),
@@ -51,6 +52,20 @@ def answer(job: Any, risk: float, degraded: int = 0) -> forecast_pb2.Forecast:
     if job.HasField("wallclock_req"):
         forecast.probability_exceeds_request = 0.125
     return forecast
+
+
+def answer_remaining(job: Any, elapsed: float, risk: float, degraded: int = 0) -> forecast_pb2.RemainingForecast:
+    """Return a forecast of what is left: that of the job less the time that it has run; 0 from its request on."""
+    whole = answer(job, risk, degraded)
+    left = forecast_pb2.RemainingForecast.FromString(whole.SerializeToString())
+    for message, name in ((left, "median"), (left, "most_likely"), (left.interval, "lower"), (left.interval, "upper")):
+        setattr(message, f"{name}_seconds", max(getattr(message, f"{name}_seconds") - elapsed, 0))
+    for quantile in left.quantiles:
+        quantile.seconds = max(quantile.seconds - elapsed, 0)
+    left.elapsed_seconds = elapsed
+    left.share_outlasted = min(elapsed / (job.wallclock_req or 3600), 0.9999)
+    left.at_limit = job.HasField("wallclock_req") and elapsed >= job.wallclock_req
+    return left
 
 
 def packed(*details: Any) -> list[any_pb2.Any]:
@@ -104,6 +119,13 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._peer.requests.append(request)
         risk = request.risk if request.HasField("risk") else 0.05
         return prediction_service_pb2.PredictResponse(forecast=answer(request.job, risk, self._peer.degraded))
+
+    def PredictRemaining(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._peer.enter("PredictRemaining", context)
+        self._peer.requests.append(request)
+        risk = request.risk if request.HasField("risk") else 0.05
+        forecast = answer_remaining(request.job, request.elapsed_seconds, risk, self._peer.degraded)
+        return prediction_service_pb2.PredictRemainingResponse(forecast=forecast)
 
     def PredictBatch(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._peer.enter("PredictBatch", context)
@@ -191,6 +213,10 @@ def _models() -> list[Any]:
         ],
         quantile_levels=LEVELS,
         current=True,
+        dial=[
+            model_service_pb2.DialMeasure(risk=0.05, measured_rate=0.046, bound_to_request=0.82),
+            model_service_pb2.DialMeasure(risk=0.25, measured_rate=0.24),
+        ],
     )
     return [newest, model_service_pb2.Model(version="20250101T000000Z-00000000", jobs=7)]
 

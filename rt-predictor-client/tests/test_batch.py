@@ -31,7 +31,7 @@ def test_every_row_comes_back_in_order_with_its_own_columns(rtp: Any, peer: Any,
     ]
     assert [len(request.jobs) for request in peer.requests] == [250, 250, 100]
     assert peer.requests[2].jobs[0].submit_time.seconds == 1500
-    assert rows[0]["recommended_time"] == "00:01:00"
+    assert (rows[0]["recommended_time"], rows[0]["most_likely_seconds"]) == ("00:01:00", "15.0")
 
 
 def test_a_bad_row_has_its_error_and_six(rtp: Any, tmp_path: Path, rows_of: Any) -> None:

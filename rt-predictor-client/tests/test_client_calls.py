@@ -13,7 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 import rt_predictor_client
 from rt_predictor_client import errors
 from rt_predictor_client.client import Client
-from rt_predictor_client.requests import Forecast, RowError
+from rt_predictor_client.requests import DialMeasure, Forecast, RemainingForecast, RowError
 from rt_predictor_formats.errors import Problem
 from rt_predictor_formats.sbatch import JobRequest
 from rtpredictor.v1 import history_service_pb2, model_service_pb2, prediction_service_pb2
@@ -22,6 +22,7 @@ METHODS = {
     "Predict": "predict",
     "PredictBatch": "predict_arrow",
     "PredictStream": "predict_many",
+    "PredictRemaining": "predict_remaining",
     "ReportJobs": "report",
     "GetModel": "model",
     "ListModels": "models",
@@ -45,11 +46,45 @@ def test_public_names_are_sorted_and_exist() -> None:
 
 def test_a_forecast_comes_back_as_values(client: Client, peer: Any) -> None:
     forecast = client.predict(JobRequest(user="ada", wallclock_req=7200, mem_req=4096.0), risk=0.1)
-    assert (forecast.median_seconds, forecast.recommended_seconds, forecast.risk) == (3600, 7200, 0.1)
+    assert (forecast.median_seconds, forecast.most_likely_seconds) == (3600, 1800)
+    assert (forecast.recommended_seconds, forecast.risk) == (7200, 0.1)
     assert (forecast.tier, forecast.history_jobs, forecast.degraded) == ("user_name", 34, None)
     assert forecast.probability_exceeds_request == 0.125
     assert peer.requests[0].job.mem_req == 4096
     assert not peer.requests[0].job.HasField("nodes_req")
+
+
+def test_what_is_left_comes_back_as_values(client: Client, peer: Any) -> None:
+    left = client.predict_remaining({**JOB, "submit_time": 1000}, 1800.5, risk=0.1)
+    assert isinstance(left, RemainingForecast)
+    assert (left.median_seconds, left.most_likely_seconds, left.lower_seconds) == (1799.5, 0, 0)
+    assert (left.elapsed_seconds, left.at_limit) == (1800.5, False)
+    assert left.share_outlasted == pytest.approx(0.25, abs=0.001)
+    assert (left.recommended_seconds, left.risk, left.probability_exceeds_request) == (7200, 0.1, 0.125)
+    assert left.quantile(0.5) == left.median_seconds
+    (request,) = peer.requests
+    assert (request.elapsed_seconds, request.job.submit_time.seconds, request.risk) == (1800.5, 1000, 0.1)
+
+
+def test_a_job_that_has_just_started_says_so(client: Client, peer: Any) -> None:
+    client.predict_remaining(JOB, 0)
+    (request,) = peer.requests
+    assert request.HasField("elapsed_seconds")
+    assert not request.HasField("risk")
+    assert not request.job.HasField("submit_time")
+
+
+def test_an_elapsed_that_the_service_refuses_is_rejected(client: Client, peer: Any, details: Any) -> None:
+    peer.refuse(code_pb2.INVALID_ARGUMENT, details(elapsed_seconds="must be greater than or equal to 0"))
+    with pytest.raises(errors.Rejected, match="elapsed_seconds: must be"):
+        client.predict_remaining(JOB, -1.0)
+
+
+@pytest.mark.parametrize("elapsed", ["soon", None, [1]])
+def test_an_elapsed_that_is_no_number_cannot_be_sent(client: Client, peer: Any, elapsed: Any) -> None:
+    with pytest.raises(Problem) as caught:
+        client.predict_remaining(JOB, elapsed)
+    assert (caught.value.code, caught.value.place, peer.calls) == ("FIELD_INVALID", "elapsed_seconds", {})
 
 
 def test_without_a_risk_the_service_chooses(client: Client, peer: Any) -> None:
@@ -127,6 +162,8 @@ def test_models_come_with_scores_and_times(client: Client) -> None:
     assert newest.members == (("xgboost", 0.6), ("catboost", 0.4))
     assert newest.scores[0].coverage_90 == 0.91
     assert newest.scores[1].coverage_90 is None
+    assert newest.dial == (DialMeasure(0.05, 0.046, 0.82), DialMeasure(0.25, 0.24, None))
+    assert oldest.dial == ()
     assert oldest.created_time is None
 
 
@@ -134,6 +171,12 @@ def test_unavailable_is_tried_again_for_predict(client: Client, peer: Any) -> No
     peer.failures = [status_pb2.Status(code=code_pb2.UNAVAILABLE)] * 2
     assert client.predict(JOB).median_seconds == 3600
     assert peer.calls["Predict"] == 3
+
+
+def test_unavailable_is_tried_again_for_what_is_left(client: Client, peer: Any) -> None:
+    peer.failures = [status_pb2.Status(code=code_pb2.UNAVAILABLE)]
+    assert client.predict_remaining(JOB, 600).median_seconds == 3000
+    assert peer.calls["PredictRemaining"] == 2
 
 
 def test_unavailable_is_tried_again_for_report(client: Client, peer: Any) -> None:
@@ -154,6 +197,7 @@ def test_the_deadline_holds(peer: Any) -> None:
     with Client(peer.address, timeout_seconds=0.3, stream_timeout_seconds=0.3) as hasty:
         for call in (
             lambda: hasty.predict(JOB),
+            lambda: hasty.predict_remaining(JOB, 60),
             lambda: list(hasty.predict_many([JOB])),
             lambda: hasty.report([EVENT]),
         ):

@@ -114,6 +114,7 @@ def test_a_script_is_read_and_its_forecast_told(rtp: Any, peer: Any, tmp_path: P
     told = dict(re.split(r"  +", line, maxsplit=1) for line in ran.out.splitlines())
     assert told == {
         "median": "1 h",
+        "most likely": "30 min",
         "50 % interval": "30 min - 1 h 30 min",
         "90 % interval": "6 min - 1 h 54 min",
         "recommended": "--time=02:00:00 (risk 10 %)",
@@ -121,6 +122,65 @@ def test_a_script_is_read_and_its_forecast_told(rtp: Any, peer: Any, tmp_path: P
         "history": "34 finished jobs of this user with the same name",
         "model": "20260101T000000Z-00000000",
     }
+
+
+def test_what_is_left_of_a_running_job_is_told(rtp: Any, peer: Any, tmp_path: Path) -> None:
+    ran = rtp(
+        "remaining", script(tmp_path), "--elapsed", "00:30:00", "--submit", "2024-07-01T10:00:00", "--risk", "0.1"
+    )
+    (request,) = peer.requests
+    assert (request.elapsed_seconds, request.risk, request.job.submit_time.seconds) == (1800, 0.1, 1719828000)
+    assert (request.job.wallclock_req, request.job.nodes_req, request.job.user) == (7200, 2, "ada")
+    told = dict(re.split(r"  +", line, maxsplit=1) for line in ran.out.splitlines())
+    assert told == {
+        "has run": "30 min; 25 % of such jobs take no longer",
+        "median left": "30 min",
+        "most likely left": "0 s",
+        "50 % interval left": "0 s - 1 h",
+        "90 % interval left": "0 s - 1 h 24 min",
+        "recommended in total": "--time=02:00:00 (risk 10 %)",
+        "runs into the request": "12.5 %",
+        "history": "34 finished jobs of this user with the same name",
+        "model": "20260101T000000Z-00000000",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 5400), ("5:03", 303), ("1-02:03:04", 93784), ("0:00", 0), ("1-6", 108000)]
+)
+def test_elapsed_is_what_squeue_prints(rtp: Any, peer: Any, text: str, seconds: int) -> None:
+    assert rtp("remaining", "--time", "60", "--elapsed", text).status == 0
+    assert peer.requests[0].elapsed_seconds == seconds
+    assert not peer.requests[0].job.HasField("submit_time")
+
+
+def test_a_job_at_its_limit_is_said_to_be_there(rtp: Any) -> None:
+    shown = rtp("remaining", "--time", "60", "--elapsed", "2-0").out
+    assert "reached: nothing is left" in shown
+    assert ">99.9 % of such jobs take no longer" in shown
+
+
+@pytest.mark.parametrize("text", ["soon", "UNLIMITED", "", "-5", "400-0"])
+def test_an_elapsed_that_is_no_duration_is_four_and_named(rtp: Any, peer: Any, text: str) -> None:
+    ran = rtp("remaining", f"--elapsed={text}")
+    assert (ran.status, ran.err.count("\n"), peer.calls) == (4, 1, {})
+    assert ran.err.startswith("error: --elapsed: ")
+
+
+def test_what_is_left_without_the_time_that_has_passed_is_wrong_usage(rtp: Any, peer: Any) -> None:
+    assert (rtp("remaining").status, peer.calls) == (2, {})
+
+
+def test_the_document_of_what_is_left_follows_its_schema(rtp: Any, peer: Any) -> None:
+    ran = rtp("remaining", "--time", "60", "--elapsed", "15", "--json")
+    told = document(ran.out)
+    assert told["kind"] == "remaining"
+    left = told["forecast"]
+    assert (left["median_seconds"], left["elapsed_seconds"], left["recommended_time"]) == (900, 900, "01:00:00")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**told, "kind": "forecast"}, SCHEMA, cls=jsonschema.Draft202012Validator)
+    peer.degraded = 1
+    assert rtp("remaining", "--elapsed", "15", "--strict").status == 5
 
 
 def test_flags_override_the_script_by_its_own_rules(rtp: Any, peer: Any, tmp_path: Path) -> None:
@@ -164,7 +224,8 @@ def test_a_binary_file_is_no_script(rtp: Any, tmp_path: Path) -> None:
 
 def test_the_forecast_document_follows_its_schema(rtp: Any) -> None:
     forecast = document(rtp("predict", "--time", "60", "--json").out)["forecast"]
-    assert (forecast["median_seconds"], forecast["recommended_time"]) == (1800, "01:00:00")
+    assert (forecast["median_seconds"], forecast["most_likely_seconds"]) == (1800, 900)
+    assert forecast["recommended_time"] == "01:00:00"
     assert document(rtp("predict", "--json").out)["forecast"]["probability_exceeds_request"] is None
 
 
@@ -193,6 +254,10 @@ def test_models_are_shown(rtp: Any) -> None:
     shown = rtp("model").out
     assert "100000 jobs submitted 2025-06-15 to 2025-10-09" in shown
     assert re.search(r"ensemble +1.50 h +9.0 min +40 % +91 % +7.00 h", shown)
+    assert re.search(r"\n5 % +4.6 % +82 %\n25 % +24 %\n", shown)
+    (newest, oldest) = document(rtp("model", "--list", "--json").out)["models"]
+    assert [one["bound_to_request"] for one in newest["dial"]] == [0.82, None]
+    assert oldest["dial"] == []
     listed = rtp("model", "--list").out.splitlines()
     assert [line.split()[0] for line in listed] == ["version", "20260101T000000Z-00000000", "20250101T000000Z-00000000"]
     assert len(document(rtp("model", "--list", "--json").out)["models"]) == 2

@@ -34,7 +34,7 @@ def test_only_existing_calls_that_may_be_repeated_are_tried_again() -> None:
     (rule,) = SERVICE_CONFIG["methodConfig"]
     retried = {(name["service"], name["method"]) for name in rule["name"]}
     assert retried <= known
-    assert {method for _, method in retried} == {"Predict", "ReportJobs"}
+    assert {method for _, method in retried} == {"Predict", "PredictRemaining", "ReportJobs"}
     assert rule["retryPolicy"]["retryableStatusCodes"] == [grpc.StatusCode.UNAVAILABLE.name]
 
 
@@ -44,7 +44,15 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["predict", "--help"], ["batch", "--help"], ["report", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["predict", "--help"],
+        ["remaining", "--help"],
+        ["batch", "--help"],
+        ["report", "--help"],
+    ],
 )
 def test_help_and_version_import_nothing_slow(arguments: list[str]) -> None:
     modules = imported_by(f"from rt_predictor_client.cli import main; main({arguments!r})")

@@ -3,7 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_predictor_formats.errors import Problem
-from rt_predictor_formats.times import LONGEST, ceil_minute, format_duration, human_duration, parse_duration
+from rt_predictor_formats.times import (
+    LONGEST,
+    ceil_minute,
+    format_duration,
+    human_duration,
+    parse_duration,
+    parse_elapsed,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +38,17 @@ def test_anything_else_is_a_problem_that_says_what_to_write(text: str) -> None:
         parse_duration(text)
     assert caught.value.code == "DURATION_INVALID"
     assert "HH:MM:SS" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("0:00", 0), ("5:03", 303), ("1-02:03:04", 93_784)])
+def test_a_time_that_has_passed_may_be_none_at_all(text: str, seconds: int) -> None:
+    assert parse_elapsed(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "UNLIMITED", "-1", "INVALID"])
+def test_no_limit_is_no_time_that_has_passed(text: str) -> None:
+    with pytest.raises(Problem, match="DURATION_INVALID"):
+        parse_elapsed(text)
 
 
 @given(st.integers(1, LONGEST))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import isnan
-from typing import Any
+from math import isnan, nan
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,8 @@ HISTORY_TIERS = forecast_pb2.HistoryTier.values()[1:]
 NO_WALLCLOCK = "no_wallclock_requested"
 """How an Arrow answer says ``DEGRADED_REASON_NO_WALLCLOCK_REQUESTED``."""
 
+_Told = TypeVar("_Told", forecast_pb2.Forecast, forecast_pb2.RemainingForecast)
+
 
 def asked_one(job: job_pb2.Job, as_of: int) -> Asked:
     """Return a single job that has been validated; without a submit time it is submitted at ``as_of``."""
@@ -57,16 +59,23 @@ def asked_rows(jobs: Iterable[job_pb2.Job], as_of: int) -> Asked:
 
 def forecast(answer: Answer, risk: float) -> forecast_pb2.Forecast:
     """Return the forecast of the only row."""
-    out = _shared(answer, risk)
-    (row,) = _rows(answer, risk)
-    _fill(out, row)
+    return _only(forecast_pb2.Forecast, answer, risk)
+
+
+def remaining(answer: Answer, risk: float) -> forecast_pb2.RemainingForecast:
+    """Return what is left of the only row, which runs."""
+    out = _only(forecast_pb2.RemainingForecast, answer, risk)
+    known = answer.forecasts.distribution
+    (out.elapsed_seconds,) = known.elapsed.tolist()
+    (out.share_outlasted,) = known.outlasted.tolist()
+    (out.at_limit,) = known.at_limit.tolist()
     return out
 
 
 def results(answer: Answer, risk: float, out: Any) -> None:
     """Add one result per row that was asked for, in order, to the repeated field ``out``."""
     errors = answer.asked.errors
-    shared = _shared(answer, risk)
+    shared = _shared(forecast_pb2.Forecast, answer, risk)
     rows = _rows(answer, risk)
     for position in range(len(answer.asked)):
         result = out.add()
@@ -77,10 +86,17 @@ def results(answer: Answer, risk: float, out: Any) -> None:
             _fill(result.forecast, next(rows))
 
 
-def _shared(answer: Answer, risk: float) -> forecast_pb2.Forecast:
+def _only(kind: type[_Told], answer: Answer, risk: float) -> _Told:
+    out = _shared(kind, answer, risk)
+    (row,) = _rows(answer, risk)
+    _fill(out, row)
+    return out
+
+
+def _shared(kind: type[_Told], answer: Answer, risk: float) -> _Told:
     """Return what all forecasts of an answer have in common; copying it takes half the time of building each."""
     levels = answer.forecasts.levels.tolist()
-    return forecast_pb2.Forecast(
+    return kind(
         interval=forecast_pb2.Interval(nominal_coverage=_coverage(levels)),
         quantiles=[forecast_pb2.Quantile(level=level) for level in levels],
         recommended_wallclock=forecast_pb2.RecommendedWallclock(risk=risk),
@@ -89,11 +105,13 @@ def _shared(answer: Answer, risk: float) -> forecast_pb2.Forecast:
 
 
 def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
-    """Yield the numbers of each good row, as Python numbers."""
+    """Yield the numbers of each good row, as Python numbers; times are from now on, but for the wallclock."""
     made = answer.forecasts
+    passed = made.distribution.elapsed
     columns = (
-        made.quantiles,
-        made.median,
+        made.quantiles - passed[:, None],
+        made.median - passed,
+        made.most_likely - passed,
         made.wallclock(risk),
         made.exceeds,
         made.wallclock_req,
@@ -103,9 +121,10 @@ def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
     return zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _fill(out: forecast_pb2.Forecast, row: tuple[Any, ...]) -> None:
-    quantiles, median, wallclock, exceeds, requested, tier, jobs = row
+def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tuple[Any, ...]) -> None:
+    quantiles, median, most_likely, wallclock, exceeds, requested, tier, jobs = row
     out.median_seconds = median
+    out.most_likely_seconds = most_likely
     out.interval.lower_seconds = quantiles[0]
     out.interval.upper_seconds = quantiles[-1]
     for quantile, seconds in zip(out.quantiles, quantiles, strict=True):
@@ -126,6 +145,7 @@ def arrow_results(answer: Answer, risk: float) -> bytes:
     seconds = pa.float64()
     columns: dict[str, tuple[Any, pa.DataType]] = {
         "median_seconds": (made.median, seconds),
+        "most_likely_seconds": (made.most_likely, seconds),
         "lower_seconds": (made.quantiles[:, 0], seconds),
         "upper_seconds": (made.quantiles[:, -1], seconds),
     }
@@ -194,13 +214,13 @@ def model(manifest: Manifest, current: str | None) -> model_service_pb2.Model:
         scores=[_score(score) for score in manifest.scores],
         quantile_levels=manifest.levels,
         current=manifest.version == current,
+        dial=[_measure(measure) for measure in manifest.dial],
     )
 
 
 def _score(score: dict[str, Any]) -> model_service_pb2.MethodScore:
     """Return a method's scores; null stands for one that was not measured."""
-    nan = float("nan")
-    point = {name: nan if score.get(name) is None else score[name] for name in ("mae_h", "median_ae_min", "under_rate")}
+    point = _numbers(score, "mae_h", "median_ae_min", "under_rate")
     return model_service_pb2.MethodScore(
         name=score["name"],
         mae_hours=point["mae_h"],
@@ -209,6 +229,18 @@ def _score(score: dict[str, Any]) -> model_service_pb2.MethodScore:
         coverage_90=score.get("coverage_90"),
         width_90_hours=score.get("width_90_h"),
     )
+
+
+def _measure(measure: dict[str, Any]) -> model_service_pb2.DialMeasure:
+    """Return what a risk led to; null stands for what was not measured."""
+    return model_service_pb2.DialMeasure(
+        **_numbers(measure, "risk", "measured_rate"), bound_to_request=measure.get("bound_to_request")
+    )
+
+
+def _numbers(entry: dict[str, Any], *names: str) -> dict[str, float]:
+    """Return what an entry of a manifest says under the names; not a number where it was not measured."""
+    return {name: nan if entry.get(name) is None else float(entry[name]) for name in names}
 
 
 def _row(job: Any, as_of: int) -> dict[str, Any]:

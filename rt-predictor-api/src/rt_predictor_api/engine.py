@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
 
@@ -83,14 +83,27 @@ class Engine:
         Problem
             ``NO_MODEL`` before the first model is adopted.
         """
-        served = self._current()
-        forecasts = _forecast(served, asked.requests)
-        self._count(forecasts)
+        answer = self._answer(asked)
         told = [(row, identity) for row, identity in enumerate(asked.identities) if identity is not None]
         if told:
-            said = _said(forecasts)
+            said = _said(answer.forecasts)
             self._live.remember((identity, said[row]) for row, identity in told)
-        return Answer(asked, served.artifact.manifest.version, forecasts)
+        return answer
+
+    def remaining(self, asked: Asked, elapsed: np.ndarray) -> Answer:
+        """Return the forecasts of rows that have run for ``elapsed``, float64[n] in seconds.
+
+        They are not compared with the jobs' ends: whoever asks late enough is always right. The history is what it is
+        now, read as of the submit times: it knows jobs that ended since, and counts a row whose start was reported
+        among its user's running jobs.
+
+        Raises
+        ------
+        Problem
+            ``NO_MODEL`` before the first model is adopted.
+        """
+        answer = self._answer(asked)
+        return replace(answer, forecasts=answer.forecasts.given(elapsed))
 
     def report(self, events: Sequence[Event]) -> list[bool]:
         """Write events to disk, then learn from them; False for each that was known already.
@@ -138,6 +151,12 @@ class Engine:
         self._metrics.set(metrics.MODEL_LAST_SUBMIT, to=manifest.last_submit)
         self._log.info("model adopted", version=manifest.version, jobs=manifest.jobs, replayed_to=last)
 
+    def _answer(self, asked: Asked) -> Answer:
+        served = self._current()
+        forecasts = _forecast(served, asked.requests)
+        self._count(forecasts)
+        return Answer(asked, served.artifact.manifest.version, forecasts)
+
     def _current(self) -> Served:
         if self._served is None:
             raise Problem(
@@ -184,4 +203,7 @@ def _warm(served: Served) -> None:
     history.observe([Event("", "warm", 0, 1, None, None, _EXAMPLE), event])
     for rows in (1, 3):
         requests = _submitted([event] * rows)
-        served.artifact.forecaster.forecast(requests, history.read(requests)).wallclock(0.1)
+        made = served.artifact.forecaster.forecast(requests, history.read(requests))
+        made.wallclock(0.1)
+        made.distribution.exceedance(made.wallclock_req)
+        made.distribution.mode()

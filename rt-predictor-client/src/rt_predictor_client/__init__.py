@@ -18,13 +18,22 @@ if TYPE_CHECKING:
         TooMuch,
         Unreachable,
     )
-    from rt_predictor_client.requests import Forecast, MethodScore, ModelInfo, ReportResult, RowError
+    from rt_predictor_client.requests import (
+        DialMeasure,
+        Forecast,
+        MethodScore,
+        ModelInfo,
+        RemainingForecast,
+        ReportResult,
+        RowError,
+    )
     from rt_predictor_formats.sbatch import JobRequest
 
 __all__ = [
     "Client",
     "ClientError",
     "Config",
+    "DialMeasure",
     "Forecast",
     "JobRequest",
     "MethodScore",
@@ -33,6 +42,7 @@ __all__ = [
     "NotFound",
     "Outdated",
     "Rejected",
+    "RemainingForecast",
     "ReportResult",
     "RowError",
     "TimedOut",
@@ -47,10 +57,12 @@ _MODULES = {
     "Client": "rt_predictor_client.client",
     "Config": "rt_predictor_client.config",
     "load_config": "rt_predictor_client.config",
+    "DialMeasure": "rt_predictor_client.requests",
     "Forecast": "rt_predictor_client.requests",
     "JobRequest": "rt_predictor_formats.sbatch",
     "MethodScore": "rt_predictor_client.requests",
     "ModelInfo": "rt_predictor_client.requests",
+    "RemainingForecast": "rt_predictor_client.requests",
     "ReportResult": "rt_predictor_client.requests",
     "RowError": "rt_predictor_client.requests",
 }

@@ -18,6 +18,7 @@ from rt_predictor_client.requests import (
     Forecast,
     JobLike,
     ModelInfo,
+    RemainingForecast,
     ReportResult,
     RowError,
     event_message,
@@ -25,6 +26,8 @@ from rt_predictor_client.requests import (
     job_message,
     model_info,
     problem_error,
+    remaining,
+    remaining_message,
     report_result,
     row_error,
 )
@@ -54,9 +57,10 @@ MESSAGE_BYTES = 256 * 1024 * 1024
 SERVICE_CONFIG = {
     "methodConfig": [
         {
-            # these two may be sent twice: a forecast changes nothing, and an event counts once
+            # these may be sent twice: a forecast changes nothing, and an event counts once
             "name": [
                 {"service": "rtpredictor.v1.PredictionService", "method": "Predict"},
+                {"service": "rtpredictor.v1.PredictionService", "method": "PredictRemaining"},
                 {"service": "rtpredictor.v1.HistoryService", "method": "ReportJobs"},
             ],
             "retryPolicy": {
@@ -118,6 +122,15 @@ class Client:
         request = prediction_service_pb2.PredictRequest(job=job_message(job), risk=risk)
         with self._failures():
             return forecast(self._prediction.Predict(request, timeout=self._timeout).forecast)
+
+    def predict_remaining(self, job: JobLike, elapsed_seconds: float, risk: float | None = None) -> RemainingForecast:
+        """Return what is left of a job that has run for ``elapsed_seconds``; ``risk`` as for ``predict``.
+
+        Without a ``submit_time`` the job is taken to have been submitted when it started.
+        """
+        request = remaining_message(job, elapsed_seconds, risk)
+        with self._failures():
+            return remaining(self._prediction.PredictRemaining(request, timeout=self._timeout).forecast)
 
     def predict_many(
         self, jobs: Iterable[JobLike], risk: float | None = None, chunk_rows: int = CHUNK_ROWS

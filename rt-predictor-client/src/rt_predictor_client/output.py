@@ -15,7 +15,7 @@ import click
 from rt_predictor_formats.times import format_duration, human_duration
 
 if TYPE_CHECKING:
-    from rt_predictor_client.requests import Forecast, ModelInfo, ReportResult, RowError
+    from rt_predictor_client.requests import Forecast, ModelInfo, RemainingForecast, ReportResult, RowError
 
 DOCUMENT_VERSION = 1
 """Version of all JSON documents; ``documents.schema.json`` describes them."""
@@ -48,17 +48,44 @@ def degraded_words(reason: str) -> str:
 
 def forecast_rows(forecast: Forecast) -> list[tuple[str, str]]:
     """Return a forecast as pairs of label and text."""
-    rows = [("median", human_duration(forecast.median_seconds))]
+    rows = [*_time_rows(forecast), ("recommended", _recommended(forecast))]
+    if forecast.probability_exceeds_request is not None:
+        rows.append(("runs past the request", percent(forecast.probability_exceeds_request)))
+    return rows + _basis_rows(forecast)
+
+
+def remaining_rows(forecast: RemainingForecast) -> list[tuple[str, str]]:
+    """Return what is left of a running job as pairs of label and text."""
+    run = human_duration(forecast.elapsed_seconds)
+    rows = [("has run", f"{run}; {percent(forecast.share_outlasted)} of such jobs take no longer")]
+    if forecast.at_limit:
+        rows.append(("limit", "reached: nothing is left, unless the job was given more time"))
+    rows += [(f"{label} left", text) for label, text in _time_rows(forecast)]
+    rows.append(("recommended in total", _recommended(forecast)))
+    if forecast.probability_exceeds_request is not None:
+        rows.append(("runs into the request", percent(forecast.probability_exceeds_request)))
+    return rows + _basis_rows(forecast)
+
+
+def _time_rows(forecast: Forecast) -> list[tuple[str, str]]:
+    rows = [
+        ("median", human_duration(forecast.median_seconds)),
+        ("most likely", human_duration(forecast.most_likely_seconds)),
+    ]
     levels = [level for level, _ in forecast.quantiles]
     if levels and levels[0] <= 0.25 and levels[-1] >= 0.75:  # noqa: PLR2004 - the quartiles
         rows.append(("50 % interval", _between(forecast.quantile(0.25), forecast.quantile(0.75))))
     covered = f"{forecast.nominal_coverage:.0%}".replace("%", " %")
     rows.append((f"{covered} interval", _between(forecast.lower_seconds, forecast.upper_seconds)))
-    risk = percent(forecast.risk)
-    rows.append(("recommended", f"--time={format_duration(forecast.recommended_seconds)} (risk {risk})"))
-    if forecast.probability_exceeds_request is not None:
-        rows.append(("runs past the request", percent(forecast.probability_exceeds_request)))
-    rows.extend([("history", history_words(forecast)), ("model", forecast.model_version)])
+    return rows
+
+
+def _recommended(forecast: Forecast) -> str:
+    return f"--time={format_duration(forecast.recommended_seconds)} (risk {percent(forecast.risk)})"
+
+
+def _basis_rows(forecast: Forecast) -> list[tuple[str, str]]:
+    rows = [("history", history_words(forecast)), ("model", forecast.model_version)]
     if forecast.degraded is not None:
         rows.append(("degraded", degraded_words(forecast.degraded)))
     return rows
@@ -66,10 +93,12 @@ def forecast_rows(forecast: Forecast) -> list[tuple[str, str]]:
 
 def forecast_document(forecast: Forecast) -> dict[str, Any]:
     """Return a forecast as a JSON document."""
-    content = asdict(forecast)
-    content["quantiles"] = [{"level": level, "seconds": seconds} for level, seconds in forecast.quantiles]
-    content["recommended_time"] = format_duration(forecast.recommended_seconds)
-    return _document("forecast", {"forecast": content})
+    return _document("forecast", {"forecast": _forecast(forecast)})
+
+
+def remaining_document(forecast: RemainingForecast) -> dict[str, Any]:
+    """Return what is left of a running job as a JSON document."""
+    return _document("remaining", {"forecast": _forecast(forecast)})
 
 
 def report_document(result: ReportResult, skipped: int, lines: Sequence[int]) -> dict[str, Any]:
@@ -104,7 +133,9 @@ def day(moment: datetime | None) -> str:
 def percent(share: float) -> str:
     """Return a share as percent with at most one place, never rounding a chance away: ``<0.1 %``, ``5 %``."""
     smallest = 0.001
-    return "<0.1 %" if 0 < share < smallest else f"{round(100 * share, 1):g} %"
+    if 0 < share < smallest:
+        return "<0.1 %"
+    return ">99.9 %" if 1 - smallest < share < 1 else f"{round(100 * share, 1):g} %"
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -185,6 +216,13 @@ def _row_error(error: RowError, lines: Sequence[int]) -> dict[str, Any]:
     violations = [{"field": field, "description": description} for field, description in error.violations]
     line = lines[error.position] if error.position < len(lines) else None
     return {"position": error.position, "line": line, "violations": violations}
+
+
+def _forecast(forecast: Forecast) -> dict[str, Any]:
+    content = asdict(forecast)
+    content["quantiles"] = [{"level": level, "seconds": seconds} for level, seconds in forecast.quantiles]
+    content["recommended_time"] = format_duration(forecast.recommended_seconds)
+    return content
 
 
 def _model(model: ModelInfo) -> dict[str, Any]:

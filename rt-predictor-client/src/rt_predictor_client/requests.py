@@ -8,12 +8,20 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rt_predictor_formats.errors import Problem, shown
 from rt_predictor_formats.sacct import parse_time
 from rt_predictor_formats.sbatch import JobRequest
-from rtpredictor.v1 import forecast_pb2, history_service_pb2, job_pb2, model_service_pb2, problem_pb2
+from rtpredictor.v1 import (
+    forecast_pb2,
+    history_service_pb2,
+    job_pb2,
+    model_service_pb2,
+    prediction_service_pb2,
+    problem_pb2,
+)
 
 JobLike: TypeAlias = JobRequest | Mapping[str, Any]
 """A job by the names and units of the canonical columns; None or an absent key is unknown."""
@@ -36,7 +44,7 @@ class Forecast:
 
     Attributes
     ----------
-    median_seconds: median run time [s].
+    median_seconds, most_likely_seconds: median and most likely run time [s].
     lower_seconds, upper_seconds: central interval [s] that covers ``nominal_coverage`` of such jobs.
     quantiles: pairs of level and run time [s], by rising level.
     recommended_seconds: wallclock to request [s] if ``risk`` is the accepted probability of being killed.
@@ -47,6 +55,7 @@ class Forecast:
     """
 
     median_seconds: float
+    most_likely_seconds: float
     lower_seconds: float
     upper_seconds: float
     nominal_coverage: float
@@ -65,6 +74,25 @@ class Forecast:
             if low <= level <= high:
                 return below + (above - below) * (level - low) / (high - low)
         raise ValueError(f"level {level} lies outside the forecast's quantiles")
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingForecast(Forecast):
+    """What the service says about what is left of one running job, given that it has come so far.
+
+    The times of the forecast are those from now on; ``recommended_seconds`` alone is the total wallclock, from the
+    job's start.
+
+    Attributes
+    ----------
+    elapsed_seconds: how long it has run, as it was asked [s].
+    share_outlasted: share of such jobs that need no more than this one has run already.
+    at_limit: whether it has run up to the limit that the scheduler enforces, or past it.
+    """
+
+    elapsed_seconds: float
+    share_outlasted: float
+    at_limit: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +129,26 @@ class MethodScore:
 
 
 @dataclass(frozen=True, slots=True)
+class DialMeasure:
+    """What an accepted risk led to on the newest jobs of the log.
+
+    Attributes
+    ----------
+    measured_rate: share of jobs that ran longer than the wallclock recommended at ``risk``.
+    bound_to_request: mean of the recommended wallclock as a share of the requested one; None if none was requested.
+    """
+
+    risk: float
+    measured_rate: float
+    bound_to_request: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model: what it was trained on, its members with weights, its scores; times are in UTC, None if not stated."""
+    """A model: what it was trained on, its members with weights, its scores; times are in UTC, None if not stated.
+
+    ``dial`` is empty for a model whose risks were not measured.
+    """
 
     version: str
     current: bool
@@ -114,6 +160,7 @@ class ModelInfo:
     members: tuple[tuple[str, float], ...]
     scores: tuple[MethodScore, ...]
     quantile_levels: tuple[float, ...]
+    dial: tuple[DialMeasure, ...]
 
 
 def job_message(job: JobLike) -> job_pb2.Job:
@@ -125,6 +172,15 @@ def job_message(job: JobLike) -> job_pb2.Job:
     columns = _columns(job)
     _refuse_unknown(columns, JOB_COLUMNS)
     return _job(columns)
+
+
+def remaining_message(
+    job: JobLike, elapsed_seconds: float, risk: float | None
+) -> prediction_service_pb2.PredictRemainingRequest:
+    """Return the request for what is left of a job that has run for some time. Raises Problem as ``job_message``."""
+    message = prediction_service_pb2.PredictRemainingRequest(job=job_message(job), risk=risk)
+    _set_number(message, "elapsed_seconds", elapsed_seconds)
+    return message
 
 
 def event_message(event: Mapping[str, Any]) -> job_pb2.JobEvent:
@@ -148,19 +204,16 @@ def event_message(event: Mapping[str, Any]) -> job_pb2.JobEvent:
 
 def forecast(message: forecast_pb2.Forecast) -> Forecast:
     """Return a forecast message as values."""
-    return Forecast(
-        median_seconds=message.median_seconds,
-        lower_seconds=message.interval.lower_seconds,
-        upper_seconds=message.interval.upper_seconds,
-        nominal_coverage=message.interval.nominal_coverage,
-        quantiles=tuple((quantile.level, quantile.seconds) for quantile in message.quantiles),
-        recommended_seconds=message.recommended_wallclock.seconds,
-        risk=message.recommended_wallclock.risk,
-        probability_exceeds_request=_optional(message, "probability_exceeds_request"),
-        model_version=message.model_version,
-        tier=_word(forecast_pb2.HistoryTier, message.tier, "HISTORY_TIER_"),
-        history_jobs=message.history_jobs,
-        degraded=_word(forecast_pb2.DegradedReason, message.degraded, "DEGRADED_REASON_") if message.degraded else None,
+    return Forecast(**_forecast_values(message))
+
+
+def remaining(message: forecast_pb2.RemainingForecast) -> RemainingForecast:
+    """Return a message about what is left of a job as values."""
+    return RemainingForecast(
+        **_forecast_values(message),
+        elapsed_seconds=message.elapsed_seconds,
+        share_outlasted=message.share_outlasted,
+        at_limit=message.at_limit,
     )
 
 
@@ -193,7 +246,30 @@ def model_info(message: model_service_pb2.Model) -> ModelInfo:
         members=tuple((member.name, member.weight) for member in message.members),
         scores=tuple(_score(score) for score in message.scores),
         quantile_levels=tuple(message.quantile_levels),
+        dial=tuple(
+            DialMeasure(one.risk, one.measured_rate, _optional(one, "bound_to_request")) for one in message.dial
+        ),
     )
+
+
+def _forecast_values(message: forecast_pb2.Forecast | forecast_pb2.RemainingForecast) -> dict[str, Any]:
+    return {
+        "median_seconds": message.median_seconds,
+        "most_likely_seconds": message.most_likely_seconds,
+        "lower_seconds": message.interval.lower_seconds,
+        "upper_seconds": message.interval.upper_seconds,
+        "nominal_coverage": message.interval.nominal_coverage,
+        "quantiles": tuple((quantile.level, quantile.seconds) for quantile in message.quantiles),
+        "recommended_seconds": message.recommended_wallclock.seconds,
+        "risk": message.recommended_wallclock.risk,
+        "probability_exceeds_request": _optional(message, "probability_exceeds_request"),
+        "model_version": message.model_version,
+        "tier": _word(forecast_pb2.HistoryTier, message.tier, "HISTORY_TIER_"),
+        "history_jobs": message.history_jobs,
+        "degraded": _word(forecast_pb2.DegradedReason, message.degraded, "DEGRADED_REASON_")
+        if message.degraded
+        else None,
+    }
 
 
 def _columns(job: JobLike) -> Mapping[str, Any]:
@@ -229,7 +305,7 @@ def _text(name: str, value: object) -> str:
     return text
 
 
-def _set_number(message: job_pb2.Job, name: str, value: object) -> None:
+def _set_number(message: Message, name: str, value: object) -> None:
     what = "a whole number" if name in _COUNTS else "a number"
     try:
         number = float(value)  # type: ignore[arg-type]  # what is no number raises

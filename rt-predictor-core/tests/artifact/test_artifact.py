@@ -117,6 +117,20 @@ def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, change: 
     assert caught.value.code == code
 
 
+def test_a_manifest_from_before_the_dial_was_measured_is_read(tmp_path: Path) -> None:
+    path = put(tmp_path, "v1") / "manifest.json"
+    document = json.loads(path.read_text())
+    del document["dial"]
+    path.write_text(json.dumps(document))
+    assert load(tmp_path / "v1").manifest.dial == ()
+
+
+def test_the_dial_comes_back_as_it_was_published(tmp_path: Path) -> None:
+    dial = ({"risk": 0.1, "measured_rate": 0.09, "bound_to_request": 0.7},)
+    path = publish(tmp_path, replace(manifest("v1"), dial=dial), files())
+    assert load(path).manifest.dial == dial
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (put(tmp_path, "v1") / HISTORY).unlink()
     with pytest.raises(Problem, match=HISTORY) as caught:

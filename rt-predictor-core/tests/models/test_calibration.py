@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from rt_predictor_core.models import conformal
 from rt_predictor_core.models.blend import blend, monotone
-from rt_predictor_core.models.forecast import Forecasts, exceedance
+from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.models.target import Target
 from rt_predictor_core.scores import interval_scores, pinball, point_scores
 
@@ -70,7 +70,7 @@ def test_a_target_turns_back_into_its_run_time(run: float, request: float, power
 def forecasts(quantiles: list[float], request: float, limit: float) -> Forecasts:
     row, asked = np.array([quantiles]), np.array([request])
     none = np.zeros(1, np.uint8)
-    return Forecasts(LEVELS, row, asked, np.array([limit]), exceedance(LEVELS, row, asked), none, none)
+    return Forecasts(LEVELS, row, asked, np.array([limit]), none, none)
 
 
 def test_the_recommended_wallclock_is_the_quantile_in_whole_minutes_within_the_request() -> None:
@@ -99,6 +99,23 @@ def test_the_chance_to_exceed_falls_with_the_request() -> None:
     assert chances[1] == 0.5
     assert 0.0 < chances[-1] < 0.05
     assert np.isnan(forecasts([100.0, 1000.0, 5000.0], np.nan, np.inf).exceeds[0])
+
+
+def test_everything_that_is_said_of_a_running_job_knows_how_long_it_has_run() -> None:
+    before = forecasts([100.0, 1000.0, 5000.0], 7200.0, 7200.0)
+    running = before.given(np.array([3000.0]))
+    assert running.median[0] > 3000.0 > before.median[0]
+    assert (running.quantiles > 3000.0).all()
+    assert running.most_likely[0] > 3000.0
+    assert running.exceeds[0] > before.exceeds[0]
+    assert running.wallclock(0.1)[0] >= before.wallclock(0.1)[0]
+    np.testing.assert_array_equal(before.given(np.zeros(1)).quantiles, before.quantiles)
+
+
+def test_a_job_past_its_request_is_not_told_to_have_asked_for_less_than_it_ran() -> None:
+    graceful = forecasts([100.0, 1000.0, 5000.0], 7200.0, 7800.0).given(np.array([7500.0]))
+    assert graceful.wallclock(0.1)[0] == 7500
+    assert (graceful.exceeds[0], graceful.distribution.at_limit[0]) == (1.0, False)
 
 
 def test_scores_are_what_their_names_say() -> None:

@@ -26,10 +26,17 @@ def parse_duration(text: str) -> int | None:
 
     Raises Problem DURATION_INVALID for anything else that is not one of the six forms or is longer than ``LONGEST``.
     """
-    cleaned = text.strip()
-    if cleaned.lower() in _NO_LIMIT:
+    if text.strip().lower() in _NO_LIMIT:
         return None
-    match = _FORM.fullmatch(cleaned)
+    return parse_elapsed(text) or None
+
+
+def parse_elapsed(text: str) -> int:
+    """Return how long something took or has taken, in seconds; ``0`` is no time at all.
+
+    Raises Problem DURATION_INVALID as ``parse_duration`` does, and for ``UNLIMITED`` and its like.
+    """
+    match = _FORM.fullmatch(text.strip())
     if match is None:
         raise _invalid(text)
     first, second, third = (int(match[name] or 0) for name in ("first", "second", "third"))
@@ -41,7 +48,7 @@ def parse_duration(text: str) -> int | None:
         seconds = first * MINUTE + second
     if seconds > LONGEST:
         raise _invalid(text)
-    return seconds or None
+    return seconds
 
 
 def _invalid(text: str) -> Problem:

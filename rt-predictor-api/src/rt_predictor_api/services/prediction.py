@@ -1,9 +1,11 @@
-"""Predict, PredictBatch, PredictStream."""
+"""Predict, PredictBatch, PredictStream, PredictRemaining."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from rt_predictor_api import arrow, convert, metrics
 from rt_predictor_api.asked import Asked, limit_rows
@@ -13,6 +15,13 @@ from rt_predictor_api.settings import Settings
 from rt_predictor_api.validation import check
 from rtpredictor.v1 import prediction_service_pb2 as messages
 from rtpredictor.v1.prediction_service_pb2_grpc import PredictionServiceServicer
+
+_Risky: TypeAlias = (
+    messages.PredictRequest
+    | messages.PredictBatchRequest
+    | messages.PredictStreamRequest
+    | messages.PredictRemainingRequest
+)
 
 
 class PredictionService(PredictionServiceServicer):
@@ -57,6 +66,17 @@ class PredictionService(PredictionServiceServicer):
             convert.results(answer, self._risk(request), response.results)
             yield response
 
+    def PredictRemaining(  # noqa: N802
+        self, request: messages.PredictRemainingRequest, context: Any
+    ) -> messages.PredictRemainingResponse:
+        """Forecast what is left of a running job."""
+        del context
+        check(request)
+        elapsed = request.elapsed_seconds
+        asked = convert.asked_one(request.job, int(self._clock() - elapsed))
+        answer = self._engine.remaining(asked, np.array([elapsed]))
+        return messages.PredictRemainingResponse(forecast=convert.remaining(answer, self._risk(request)))
+
     def _asked_rows(self, request: messages.PredictBatchRequest | messages.PredictStreamRequest) -> Asked:
         limit_rows("jobs", len(request.jobs), self._settings.max_batch_rows, "max_batch_rows")
         return convert.asked_rows(request.jobs, int(self._clock()))
@@ -69,7 +89,5 @@ class PredictionService(PredictionServiceServicer):
         self._metrics.count(metrics.ROWS_REJECTED, rpc, by=len(asked.errors))
         return self._engine.predict(asked)
 
-    def _risk(
-        self, request: messages.PredictRequest | messages.PredictBatchRequest | messages.PredictStreamRequest
-    ) -> float:
+    def _risk(self, request: _Risky) -> float:
         return request.risk if request.HasField("risk") else self._settings.default_risk

@@ -16,6 +16,7 @@ from rt_predictor_client.cli.connection import Connection
 from rt_predictor_client.cli.health import health
 from rt_predictor_client.cli.model import model
 from rt_predictor_client.cli.predict import predict
+from rt_predictor_client.cli.remaining import remaining
 from rt_predictor_client.cli.report import report
 from rt_predictor_client.errors import EXIT_MEANINGS, Exit, exit_status
 from rt_predictor_client.output import printable
@@ -40,7 +41,7 @@ def rtp(context: click.Context, address: str | None, timeout: float | None) -> N
     context.obj = Connection(address, timeout)
 
 
-for _command in (predict, batch, report, model, health):
+for _command in (predict, remaining, batch, report, model, health):
     rtp.add_command(_command)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RESULT_COLUMNS = (
     "median_seconds",
+    "most_likely_seconds",
     "lower_seconds",
     "upper_seconds",
     "recommended_time",
@@ -138,6 +139,7 @@ def _cells(result: Forecast | RowError | Problem) -> dict[str, object]:
     chance = result.probability_exceeds_request
     return {
         "median_seconds": f"{result.median_seconds:.1f}",
+        "most_likely_seconds": f"{result.most_likely_seconds:.1f}",
         "lower_seconds": f"{result.lower_seconds:.1f}",
         "upper_seconds": f"{result.upper_seconds:.1f}",
         "recommended_time": format_duration(result.recommended_seconds),

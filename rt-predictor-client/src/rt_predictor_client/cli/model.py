@@ -33,6 +33,7 @@ def model(context: click.Context, version: str, as_list: bool, as_json: bool) ->
     else:
         output.print_pairs(output.model_rows(models[0]))
         _print_scores(models[0])
+        _print_dial(models[0])
 
 
 def _print_list(models: tuple[ModelInfo, ...]) -> None:
@@ -60,3 +61,20 @@ def _print_scores(shown: ModelInfo) -> None:
     ]
     click.echo()
     output.print_table(("method", "mean error", "median error", "ran longer", "90 % covers", "90 % width"), rows)
+
+
+def _print_dial(shown: ModelInfo) -> None:
+    from rt_predictor_client import output
+
+    if not shown.dial:
+        return
+    rows = [
+        (
+            output.percent(one.risk),
+            output.percent(one.measured_rate),
+            "" if one.bound_to_request is None else output.percent(one.bound_to_request),
+        )
+        for one in shown.dial
+    ]
+    click.echo()
+    output.print_table(("accepted risk", "ran longer", "recommended / requested"), rows)

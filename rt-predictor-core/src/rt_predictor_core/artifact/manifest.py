@@ -17,6 +17,9 @@ NAME: Final = "manifest.json"
 
 REMEDY: Final = "train again with rt-predictor-train, or remove the folder to fall back to the previous version"
 
+_LATER: Final[dict[str, Any]] = {"dial": ()}
+"""What stands for fields that the first manifests of this format do not have."""
+
 
 @dataclass(frozen=True)
 class MemberEntry:
@@ -52,6 +55,9 @@ class Manifest:
     conformal: offsets [tier][level] in units of the target.
     known_from: see ``history.store.MemoryStore``.
     scores: on the newest jobs, which no model had seen; the ensemble first, by the backtest's names.
+    dial: what each accepted risk led to on those jobs: ``risk``, ``measured_rate`` (share that ran longer than the
+    recommended wallclock) and ``bound_to_request`` (mean of recommended over requested wallclock); empty
+    where it was not measured.
     stage_seconds: duration of each training stage. peak_memory_mb: of the training process.
     libraries: versions that trained it. sha256: of every other file, by its path in the folder.
     """
@@ -72,6 +78,7 @@ class Manifest:
     conformal: tuple[tuple[float, ...], ...]
     known_from: int
     scores: tuple[dict[str, Any], ...]
+    dial: tuple[dict[str, Any], ...] = ()
     stage_seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
     libraries: dict[str, str] = field(default_factory=dict)
@@ -115,12 +122,12 @@ class Manifest:
 
     @classmethod
     def _from_document(cls, document: dict[str, Any]) -> Manifest:
-        values = {entry.name: document[entry.name] for entry in fields(cls)}
+        values = {entry.name: {**_LATER, **document}[entry.name] for entry in fields(cls)}
         values["members"] = tuple(
             MemberEntry(**{**member, "native_files": tuple(member["native_files"])}) for member in values["members"]
         )
         values["target"] = TargetEntry(**values["target"])
         values["conformal"] = tuple(tuple(float(offset) for offset in row) for row in values["conformal"])
-        for name in ("sources", "levels", "scores"):
+        for name in ("sources", "levels", "scores", "dial"):
             values[name] = tuple(values[name])
         return cls(**values)

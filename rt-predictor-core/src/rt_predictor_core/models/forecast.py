@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from rt_predictor_core.features.table import HistoryRows, assemble
 from rt_predictor_core.models.blend import blend, monotone
 from rt_predictor_core.models.conformal import Conformal
+from rt_predictor_core.models.distribution import Distribution
 from rt_predictor_core.models.target import Target
 from rt_predictor_core.models.trees import Forest
 from rt_predictor_core.requests import Requests
@@ -20,54 +22,69 @@ MINUTE = 60
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts of ``n`` jobs.
+    """Forecasts of ``n`` jobs, of their total run times.
 
     Attributes
     ----------
     levels: float64[levels], rising, in (0, 1).
-    quantiles: float64[n, levels], run times [s], never falling along a row, never past the limit.
+    free: float64[n, levels], run times [s] if nothing stops the jobs, never falling along a row.
     wallclock_req: float64[n], requested wallclock [s], NaN if unknown.
-    exceeds: float64[n], probability to run past the request; NaN without one.
+    limit: float64[n], when the scheduler kills the job [s]; infinite where it does not.
     tier: uint8[n]. jobs: uint32[n]. See ``features.table.HistoryRows``.
+    elapsed: float64[n], how long the jobs have run [s]; None before they start.
     """
 
     levels: np.ndarray
-    quantiles: np.ndarray
+    free: np.ndarray
     wallclock_req: np.ndarray
     limit: np.ndarray
-    exceeds: np.ndarray
     tier: np.ndarray
     jobs: np.ndarray
+    elapsed: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.quantiles)
+        return len(self.free)
+
+    def given(self, elapsed: np.ndarray) -> Forecasts:
+        """Return what is to be said of the same jobs once they have run for ``elapsed``, float64[n] in seconds."""
+        return replace(self, elapsed=elapsed)
+
+    @cached_property
+    def distribution(self) -> Distribution:
+        """The distribution that the quantiles describe."""
+        elapsed = np.zeros(len(self)) if self.elapsed is None else self.elapsed
+        return Distribution(self.levels, self.free, self.limit, elapsed)
+
+    @cached_property
+    def quantiles(self) -> np.ndarray:
+        """Run times [s], float64[n, levels], never falling along a row, never past the limit."""
+        return self.distribution.quantile(self.levels)
 
     @property
     def median(self) -> np.ndarray:
         """Median run time, float64[n] in seconds."""
         return np.asarray(self.quantiles[:, np.searchsorted(self.levels, 0.5)])
 
+    @property
+    def most_likely(self) -> np.ndarray:
+        """Most likely run time, float64[n] in seconds; see ``Distribution.mode``."""
+        return self.distribution.mode()
+
+    @property
+    def exceeds(self) -> np.ndarray:
+        """Probability to run into the requested wallclock, float64[n]; NaN without one."""
+        return self.distribution.exceedance(self.wallclock_req)
+
     def wallclock(self, risk: float) -> np.ndarray:
         """Return the wallclock to request so that the job runs longer with probability ``risk``.
 
-        int64[n] in seconds, rounded up to minutes, and never above the request where the scheduler enforces it.
-        ``risk`` lies in (0, 1). Between levels the quantiles are joined by straight lines; above the highest they
-        rise to the limit, or as steeply as below it where there is none.
+        int64[n] in seconds, rounded up to minutes, and never above the request where the scheduler enforces it, unless
+        the job has run for longer already. ``risk`` lies in (0, 1). See ``Distribution.quantile``.
         """
-        level = 1.0 - risk
-        levels, quantiles = self._with_top()
-        right = int(np.clip(np.searchsorted(levels, level), 1, len(levels) - 1))
-        left = right - 1
-        share = (level - levels[left]) / (levels[right] - levels[left])
-        exact = quantiles[:, left] + max(share, 0.0) * (quantiles[:, right] - quantiles[:, left])
-        exact = np.minimum(exact, np.where(np.isfinite(self.limit), self.wallclock_req, np.inf))
+        exact = self.distribution.quantile(1.0 - risk)
+        request = np.where(np.isfinite(self.limit), self.wallclock_req, np.inf)
+        exact = np.minimum(exact, np.maximum(request, self.distribution.elapsed))
         return np.asarray(np.ceil(exact / MINUTE) * MINUTE, np.int64)
-
-    def _with_top(self) -> tuple[np.ndarray, np.ndarray]:
-        slope = (self.quantiles[:, -1] - self.quantiles[:, -2]) / (self.levels[-1] - self.levels[-2])
-        steep = self.quantiles[:, -1] + slope * (1.0 - self.levels[-1])
-        top = np.where(np.isfinite(self.limit), self.limit, steep)
-        return np.append(self.levels, 1.0), np.column_stack([self.quantiles, top])
 
 
 @dataclass(frozen=True)
@@ -97,27 +114,9 @@ class Forecaster:
         limit = self.target.limit(wallclock)
         return Forecasts(
             levels=self.levels,
-            quantiles=np.minimum(free, limit[:, None]),
+            free=free,
             wallclock_req=wallclock,
             limit=limit,
-            exceeds=exceedance(self.levels, free, wallclock),
             tier=history.tier,
             jobs=history.jobs,
         )
-
-
-def exceedance(levels: np.ndarray, quantiles: np.ndarray, wallclock_req: np.ndarray) -> np.ndarray:
-    """Return the probability of running past the request, float64[n]; NaN without one.
-
-    ``quantiles`` float64[n, levels] in seconds are joined by straight lines; below the lowest the probability rises
-    to 1 at zero seconds, above the highest it falls off as one over the distance, in units of the interval's width.
-    """
-    out = np.full(len(quantiles), np.nan)
-    for i in np.flatnonzero(~np.isnan(wallclock_req)):
-        request, row = wallclock_req[i], quantiles[i]
-        if request < row[-1]:
-            out[i] = 1.0 - np.interp(request, np.append(0.0, row), np.append(0.0, levels))
-        else:
-            width = max(row[-1] - row[0], 1.0)
-            out[i] = (1.0 - levels[-1]) * width / (width + request - row[-1])
-    return out
