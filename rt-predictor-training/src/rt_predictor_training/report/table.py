@@ -1,10 +1,11 @@
-"""The summary of a training run as a table for a terminal."""
+"""The summary of a training run as tables for a terminal."""
 
 from __future__ import annotations
 
 from rich.table import Table
 
-from rt_predictor_core.artifact.manifest import Manifest
+from rt_predictor_core.artifact.manifest import FoldEntry, Manifest
+from rt_predictor_training.report.moments import minute
 
 
 def summary(manifest: Manifest) -> Table:
@@ -28,6 +29,21 @@ def summary(manifest: Manifest) -> Table:
             _number(row.get("coverage_90"), 1, 100),
             _number(row.get("width_90_h"), 2),
         )
+    return table
+
+
+def tiers(fold: FoldEntry) -> Table:
+    """Return how good the ensemble was on the same jobs, by how much history stood behind its forecasts."""
+    table = Table(
+        title=f"the ensemble on these {fold.jobs} jobs, submitted {minute(fold.first_submit)} to "
+        f"{minute(fold.last_submit)} UTC",
+        title_justify="left",
+    )
+    table.add_column("history of")
+    for heading in ("jobs", "MAE h", "coverage 90 %"):
+        table.add_column(heading, justify="right")
+    for tier in fold.tiers:
+        table.add_row(tier.tier, str(tier.jobs), _number(tier.mae_h, 3), _number(tier.coverage_90, 1, 100))
     return table
 
 
