@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -10,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from rt_predictor_core.artifact.rollback import roll_back
 from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
 
@@ -144,3 +146,48 @@ def test_a_folder_that_vanishes_leaves_the_model_answering(
         until(lambda: client.value("process_cpu_seconds_total") > scrapes, "a few looks")
         assert client.prediction.Predict(PredictRequest(job=job())).forecast.median_seconds > 0
         assert client.status() == "SERVING"
+
+
+def test_a_roll_back_answers_within_seconds_and_forgets_no_report(
+    start: Any, models: Path, newer: Path, publish: Any, until: Callable[..., Any], job: Any, event: Any
+) -> None:
+    """The older snapshot knows nothing of what was reported since; the journal tells it."""
+    (older,) = models.iterdir()
+    publish(newer, models)
+    service = start()
+    assert version(service) == newer.name
+    asked = PredictRequest(job=job())
+    service.report(event(1), event(2, run_time=None))
+    service.report(event(3))
+    rolled = roll_back(models, older.name, time.time())
+    assert rolled is not None
+    until(lambda: version(service) == rolled.path.name, "the model that was rolled back to", 10.0)
+    forecast = service.prediction.Predict(asked).forecast
+    assert (forecast.model_version, forecast.history_jobs) == (rolled.path.name, 2)
+    assert service.report(event(1), event(2, run_time=None), event(3)).duplicates == 3
+    assert service.report(event(2)).accepted == 1
+    assert service.prediction.Predict(asked).forecast.history_jobs == 3
+
+    listed = service.model.ListModels(ListModelsRequest()).models
+    assert [(model.version, model.current) for model in listed] == [
+        (rolled.path.name, True),
+        (newer.name, False),
+        (older.name, False),
+    ]
+
+
+def test_a_model_rolled_back_to_says_the_same_numbers_as_before(
+    served: Any, models: Path, newer: Path, publish: Any, until: Callable[..., Any], job: Any
+) -> None:
+    (older,) = models.iterdir()
+    asked = PredictRequest(job=job())
+    with served(watch_interval_seconds=0.05) as client:
+        before = client.prediction.Predict(asked).forecast
+        publish(newer, models)
+        until(lambda: version(client) == newer.name, "the newer model")
+        rolled = roll_back(models, older.name, time.time())
+        assert rolled is not None
+        until(lambda: version(client) == rolled.path.name, "the model that was rolled back to")
+        after = client.prediction.Predict(asked).forecast
+    before.model_version = after.model_version
+    assert after == before

@@ -1,6 +1,7 @@
 """From a log file to an artifact by the command, as a site would run it."""
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import rt_predictor_training
 from rt_predictor_core.artifact.load import load, newest
 from rt_predictor_core.features.keys import keys_of
 from rt_predictor_core.features.table import assemble
@@ -42,10 +44,43 @@ def test_training_publishes_an_artifact_and_says_how_good_it_is(trained: tuple[P
     names = [row["name"] for row in manifest.scores]
     assert names == ["ensemble", "xgboost", "lightgbm", "catboost", "request", "last2", "user_recent"]
     assert abs(sum(member.weight for member in manifest.members) - 1.0) < 1e-9
-    assert set(manifest.stage_seconds) == {"read", "features", "fit"}
+    assert set(manifest.stage_seconds) == {"read", "features", "fit", "gate"}
     assert manifest.jobs == 6000
     example = json.loads((models / manifest.version / "example.json").read_text())
     assert example["user"].startswith("user")
+
+
+def test_the_artifact_carries_the_backtest_of_its_newest_fold(trained: tuple[Path, Result], log: Path) -> None:
+    models, result = trained
+    manifest = newest(models).manifest
+    fold, ensemble = manifest.fold, manifest.scores[0]
+    assert fold is not None
+    jobs = ingest(Intake([log], chunk_rows=100_000), lambda *_: None)
+    rows = cut(jobs, load_profile("quick")).score
+    submit = jobs.requests.submit_time[rows]
+    assert (fold.first_submit, fold.last_submit, fold.jobs) == (submit[0], submit[-1], len(rows))
+    assert sum(tier.jobs for tier in fold.tiers) == fold.jobs
+    for name in ("mae_h", "coverage_90"):
+        mean = sum(tier.jobs * getattr(tier, name) for tier in fold.tiers) / fold.jobs
+        assert mean == pytest.approx(ensemble[name])
+    assert f"the ensemble on these {fold.jobs} jobs" in result.stdout
+
+
+def test_a_refit_model_is_measured_before_it_knows_the_newest_jobs(
+    trained: tuple[Path, Result], log: Path, tmp_path: Path
+) -> None:
+    quick = (Path(rt_predictor_training.__file__).parent / "profiles/quick.toml").read_text()
+    profile = tmp_path / "refit.toml"
+    profile.write_text(re.sub("refit = false", "refit = true", quick))
+    result = CliRunner().invoke(train, ["--data", str(log), "--models", str(tmp_path), "--profile", str(profile)])
+    assert result.exit_code == 0, result.output
+    refit, plain = newest(tmp_path).manifest, newest(trained[0]).manifest
+    assert refit.sha256 != plain.sha256
+    for ours, theirs in zip(refit.scores, plain.scores, strict=True):
+        assert ours["mae_h"] == pytest.approx(theirs["mae_h"], rel=1e-6)
+    assert refit.fold is not None
+    assert plain.fold is not None
+    assert [tier.jobs for tier in refit.fold.tiers] == [tier.jobs for tier in plain.fold.tiers]
 
 
 def test_the_forecast_beats_the_request_and_covers_what_it_says(trained: tuple[Path, Result]) -> None:

@@ -43,8 +43,17 @@ def interval_scores(lower: np.ndarray, upper: np.ndarray, run: np.ndarray) -> di
 
 def pinball(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> float:
     """Return the mean pinball loss of quantiles float64[n, levels] (Koenker and Bassett, Econometrica 46(1), 1978)."""
+    return float(_pinball(quantiles, y, levels).mean())
+
+
+def pinball_losses(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return the pinball loss of each row, float64[n], the mean over its levels."""
+    return np.asarray(_pinball(quantiles, y, levels).mean(axis=1))
+
+
+def _pinball(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> np.ndarray:
     error = y[:, None] - quantiles
-    return float(np.maximum(levels * error, (levels - 1.0) * error).mean())
+    return np.asarray(np.maximum(levels * error, (levels - 1.0) * error))
 
 
 def attained(quantiles: np.ndarray, run: np.ndarray) -> np.ndarray:

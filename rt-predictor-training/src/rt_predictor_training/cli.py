@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -78,28 +79,48 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 
 
 @click.command()
-@click.option(
-    "--data", "paths", multiple=True, required=True, type=_PATH, help="Accounting log; may be given repeatedly."
-)
+@click.option("--data", "paths", multiple=True, type=_PATH, help="Accounting log; may be given repeatedly.")
 @click.option("--models", required=True, type=_PATH, help="Folder of the models; the new one is published there.")
 @click.option("--profile", default="standard", show_default=True, help="quick, standard, m2max, or a TOML file.")
 @click.option("--sample-size", type=click.IntRange(min=1), help="Train on the newest N jobs only.")
 @click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
+@click.option("--force", is_flag=True, help="Publish the model even if it is worse than the current one.")
+@click.option("--list", "listed", is_flag=True, help="Instead of training, list the models there are.")
+@click.option("--rollback", metavar="VERSION", help="Instead of training, make an older model current again.")
 @click.version_option(package_name="rt-predictor-training")
 @reported
-def train(paths: tuple[Path, ...], models: Path, profile: str, rejects: Path | None, **options: Any) -> None:
-    """Train a model on an accounting log and publish it.
+def train(paths: tuple[Path, ...], models: Path, *, listed: bool, rollback: str | None, **options: Any) -> None:
+    """Train a model on an accounting log and publish it, unless it is worse than the current one.
 
     Formats: NREL Eagle (parquet, csv), SWF, Slurm sacct -P, and tables with sacct's columns.
     """
+    chosen = [name for name, given in (("--data", paths), ("--list", listed), ("--rollback", rollback)) if given]
+    if len(chosen) != 1:
+        raise Problem(
+            "OPTIONS",
+            f"{' and '.join(chosen)} do not go together" if chosen else "nothing to do",
+            remedy="give one of --data LOG, --list, and --rollback VERSION",
+        )
+    if paths:
+        _train(paths, models, **options)
+    elif rollback:
+        _roll_back(models, rollback)
+    else:
+        from rt_predictor_training.report.versions import listing
+
+        _console().print(listing(models))
+
+
+def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
     from rt_predictor_training.ingest import Intake
     from rt_predictor_training.profiles import load_profile
-    from rt_predictor_training.report.table import summary
+    from rt_predictor_training.report.table import summary, tiers
     from rt_predictor_training.train import train as run
 
-    chosen = load_profile(profile)
+    chosen = load_profile(options["profile"])
+    rejects = options["rejects"]
     intake = Intake(
         paths=paths,
         chunk_rows=options["chunk_rows"] or chosen.chunk_rows,
@@ -108,17 +129,36 @@ def train(paths: tuple[Path, ...], models: Path, profile: str, rejects: Path | N
         rejects=rejects,
     )
     with Bars() as bars:
-        path, manifest, notes = run(intake, chosen, models, bars)
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    for note in notes:
+        trained = run(intake, chosen, models, bars, force=options["force"])
+    manifest = trained.manifest
+    for note in trained.notes:
         click.echo(f"note: {note}", err=True)
     if manifest.rejected:
         where = f", see {rejects}" if rejects else "; name a file with --rejects to keep them"
         click.echo(f"note: {manifest.rejected} rows were refused{where}", err=True)
-    console.print(summary(manifest))
+    _console().print(summary(manifest))
+    if manifest.fold:
+        _console().print(tiers(manifest.fold))
+    for finding in trained.findings:
+        if finding.section != "passed":
+            click.echo(str(finding))
     took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in manifest.stage_seconds.items())
     click.echo(f"{manifest.jobs} jobs, {took}, peak memory {manifest.peak_memory_mb:.0f} MB")
-    click.echo(f"published {path}")
+    click.echo(f"published {trained.path}")
+
+
+def _roll_back(models: Path, version: str) -> None:
+    from rt_predictor_core.artifact.rollback import roll_back
+
+    artifact = roll_back(models, version, time.time())
+    if artifact is None:
+        click.echo(f"{version} is current already; nothing was changed")
+    else:
+        click.echo(f"{version} is current again, published as {artifact.path}")
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 100)
 
 
 @click.command()

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from math import isfinite
 from pathlib import Path
@@ -21,12 +21,15 @@ import pyarrow as pa
 from rt_predictor_core.artifact.files import EXAMPLE, HISTORY, member_arrays
 from rt_predictor_core.artifact.load import load
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
-from rt_predictor_core.artifact.publish import arrays_to_bytes, new_version, publish
+from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
 from rt_predictor_core.features.keys import keys_of
-from rt_predictor_core.features.table import FINGERPRINT
+from rt_predictor_core.features.table import FINGERPRINT, HistoryRows
 from rt_predictor_core.history.state import State
-from rt_predictor_training.fit import Result, fit
+from rt_predictor_training.findings import Finding, examine
+from rt_predictor_training.fit import Result, cut, fit
+from rt_predictor_training.gate import Candidate, decide
 from rt_predictor_training.ingest import Intake, Jobs, ingest
+from rt_predictor_training.newest import Newest, evidence, fold_entry
 from rt_predictor_training.profiles import Profile
 
 KNOWN_JOBS = 1_000_000
@@ -62,10 +65,20 @@ class Stages:
         self.progress.advance(total)
 
 
-def train(intake: Intake, profile: Profile, models: Path, progress: Progress) -> tuple[Path, Manifest, tuple[str, ...]]:
-    """Train on a log and publish the artifact; return its path, its manifest, and notes on the log.
+@dataclass(frozen=True)
+class Trained:
+    """What training published, what its checks found, and notes on the log and on the decision to publish."""
 
-    Raises Problem for everything that a person can mend; then nothing is published.
+    path: Path
+    manifest: Manifest
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+def train(intake: Intake, profile: Profile, models: Path, progress: Progress, *, force: bool = False) -> Trained:
+    """Train on a log and publish the artifact, unless it is worse than the current one and not ``force``.
+
+    Raises Problem for everything that a person can mend, MODEL_WORSE too; then nothing is published.
     """
     stages = Stages(progress)
     with stages("read"):
@@ -73,20 +86,35 @@ def train(intake: Intake, profile: Profile, models: Path, progress: Progress) ->
     state = State()
     with stages("features"):
         rows = state.replay(jobs.events, keys_of(jobs.requests))
+    result = _fitted(stages, "fit", jobs, rows, replace(profile, refit=False))
+    with stages("gate"):
+        fold = cut(jobs, profile).score
+        newest = Newest.of(jobs, rows, fold)
+        measured = fold_entry(newest, newest.forecast(result.forecaster))
+        findings = examine(evidence(jobs, fold, result.scores, result.forecaster.weights))
+        decision = decide(models, Candidate(result.forecaster, profile.refit), newest, findings, force=force)
+    if profile.refit:
+        # the members that are published know the newest jobs; what was measured on those is what the first ones said
+        result = replace(_fitted(stages, "refit", jobs, rows, profile), scores=result.scores)
+    with stages("publish"):
+        manifest = replace(_manifest(models, jobs, profile, result, stages.seconds), fold=measured)
+        manifest = replace(manifest, promotion=decision.promotion)
+        path = publish(models, manifest, _files(jobs, result, state))
+        artifact = load(path)
+    return Trained(path, artifact.manifest, findings, (*jobs.notes, *decision.notes))
+
+
+def _fitted(stages: Stages, name: str, jobs: Jobs, rows: HistoryRows, profile: Profile) -> Result:
     rounds = 0
 
     def on_tree(_member: str) -> None:
         nonlocal rounds
         rounds += 1
-        progress.advance(rounds)
+        stages.progress.advance(rounds)
 
     fits = 2 if profile.refit else 1
-    with stages("fit", fits * profile.trees * (2 + len(profile.levels))):
-        result = fit(jobs, rows, profile, on_tree)
-    with stages("publish"):
-        path = publish(models, _manifest(jobs, profile, result, stages.seconds), _files(jobs, result, state))
-        artifact = load(path)
-    return path, artifact.manifest, jobs.notes
+    with stages(name, fits * profile.trees * (2 + len(profile.levels))):
+        return fit(jobs, rows, profile, on_tree)
 
 
 def _files(jobs: Jobs, result: Result, state: State) -> dict[str, bytes]:
@@ -108,7 +136,7 @@ def _known_from(jobs: Jobs) -> int:
     return int(end[-KNOWN_JOBS]) if len(end) > KNOWN_JOBS else 0
 
 
-def _manifest(jobs: Jobs, profile: Profile, result: Result, seconds: dict[str, float]) -> Manifest:
+def _manifest(models: Path, jobs: Jobs, profile: Profile, result: Result, seconds: dict[str, float]) -> Manifest:
     now = time.time()
     forecaster = result.forecaster
     target = forecaster.target
@@ -118,7 +146,7 @@ def _manifest(jobs: Jobs, profile: Profile, result: Result, seconds: dict[str, f
     digest.update(str(now).encode())
     return Manifest(
         format=FORMAT,
-        version=new_version(now, digest.digest()),
+        version=next_version(models, now, digest.digest()),
         created=int(now),
         features=FINGERPRINT,
         profile=profile.name,

@@ -48,16 +48,24 @@ def versions(models: Path) -> list[str]:
 
 def newest(models: Path) -> Artifact:
     """Return the newest artifact that is valid. Raises Problem NO_MODEL, which names what was wrong with the others."""
-    refused = []
-    for version in versions(models):
-        try:
-            return load(models / version)
-        except Problem as problem:
-            refused.append(str(problem))
-    found = f"no valid model ({'; '.join(refused)})" if refused else "no model"
+    artifact, refused = newest_and_refused(models)
+    if artifact is not None:
+        return artifact
+    found = f"no valid model ({'; '.join(map(str, refused))})" if refused else "no model"
     raise Problem(
         "NO_MODEL", found, place=str(models), remedy="train one with rt-predictor-train --data LOG --models DIR"
     )
+
+
+def newest_and_refused(models: Path) -> tuple[Artifact | None, tuple[Problem, ...]]:
+    """Return the newest artifact that is valid, None without one, and what is wrong with those that are newer."""
+    refused: list[Problem] = []
+    for version in versions(models):
+        try:
+            return load(models / version), tuple(refused)
+        except Problem as problem:
+            refused.append(problem)
+    return None, tuple(refused)
 
 
 def load(path: Path) -> Artifact:

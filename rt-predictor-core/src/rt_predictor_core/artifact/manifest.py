@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rt_predictor_core.numbers import strict_json
 from rt_predictor_formats.errors import Problem
@@ -15,10 +15,9 @@ FORMAT: Final = 1
 
 NAME: Final = "manifest.json"
 
-REMEDY: Final = "train again with rt-predictor-train, or remove the folder to fall back to the previous version"
+T = TypeVar("T")
 
-_LATER: Final[dict[str, Any]] = {"dial": ()}
-"""What stands for fields that the first manifests of this format do not have."""
+REMEDY: Final = "train again with rt-predictor-train, or remove the folder to fall back to the previous version"
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,51 @@ class TargetEntry:
 
 
 @dataclass(frozen=True)
+class TierEntry:
+    """Jobs of one history tier (``features.keys.TIERS``) in the newest fold, and how good the ensemble was on them."""
+
+    tier: str
+    jobs: int
+    mae_h: float
+    coverage_90: float
+
+
+@dataclass(frozen=True)
+class FoldEntry:
+    """The newest fold, which ``Manifest.scores`` were measured on: first and last submit [s since 1970], tiers."""
+
+    first_submit: int
+    last_submit: int
+    jobs: int
+    tiers: tuple[TierEntry, ...]
+
+
+@dataclass(frozen=True)
+class PromotionEntry:
+    """Why an artifact was published.
+
+    Attributes
+    ----------
+    compared_with: version that was current; null where there was nothing to compare with fairly.
+    jobs: both were measured on. mae_h, current_mae_h: of the artifact and of the one that was current [h].
+    pinball_h, current_pinball_h: mean pinball loss over the levels that both forecast [h].
+    forced: it was worse, and published all the same. findings: codes of the issues that training found.
+    rolled_back_to: version whose files these are. rolled_back_from: version that was current then.
+    """
+
+    compared_with: str | None = None
+    jobs: int = 0
+    mae_h: float | None = None
+    current_mae_h: float | None = None
+    pinball_h: float | None = None
+    current_pinball_h: float | None = None
+    forced: bool = False
+    findings: tuple[str, ...] = ()
+    rolled_back_to: str | None = None
+    rolled_back_from: str | None = None
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything about an artifact but its arrays.
 
@@ -60,6 +104,7 @@ class Manifest:
     where it was not measured.
     stage_seconds: duration of each training stage. peak_memory_mb: of the training process.
     libraries: versions that trained it. sha256: of every other file, by its path in the folder.
+    fold, promotion: null in artifacts that were made before training recorded them.
     """
 
     format: int
@@ -83,6 +128,8 @@ class Manifest:
     peak_memory_mb: float = 0.0
     libraries: dict[str, str] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
+    fold: FoldEntry | None = None
+    promotion: PromotionEntry | None = None
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON; not-a-number becomes null."""
@@ -122,7 +169,9 @@ class Manifest:
 
     @classmethod
     def _from_document(cls, document: dict[str, Any]) -> Manifest:
-        values = {entry.name: {**_LATER, **document}[entry.name] for entry in fields(cls)}
+        # a field with a plain default came later: an artifact of an earlier release lacks it
+        names = [entry.name for entry in fields(cls) if entry.name in document or entry.default is MISSING]
+        values = {name: document[name] for name in names}
         values["members"] = tuple(
             MemberEntry(**{**member, "native_files": tuple(member["native_files"])}) for member in values["members"]
         )
@@ -130,4 +179,18 @@ class Manifest:
         values["conformal"] = tuple(tuple(float(offset) for offset in row) for row in values["conformal"])
         for name in ("sources", "levels", "scores", "dial"):
             values[name] = tuple(values[name])
+        if fold := values.get("fold"):
+            values["fold"] = _entry(
+                FoldEntry, {**fold, "tiers": tuple(_entry(TierEntry, one) for one in fold["tiers"])}
+            )
+        if promotion := values.get("promotion"):
+            values["promotion"] = _entry(
+                PromotionEntry, {**promotion, "findings": tuple(promotion.get("findings", ()))}
+            )
         return cls(**values)
+
+
+def _entry(kind: type[T], document: dict[str, Any]) -> T:
+    """Build an entry, leaving out what a later release may have added to it."""
+    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in document.items() if name in known})

@@ -6,10 +6,12 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from calendar import timegm
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -18,13 +20,35 @@ from rt_predictor_core.artifact.load import versions
 from rt_predictor_core.artifact.manifest import NAME, Manifest
 from rt_predictor_formats.errors import Problem
 
+_TIME: Final = "%Y%m%dT%H%M%SZ"
+
 
 def new_version(now: float, identity: bytes) -> str:
     """Return a version name that sorts by time: ``20261124T071500Z-1a2b3c4d``.
 
     ``now`` in seconds since 1970; ``identity`` tells apart what is published within one second.
     """
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}-{identity.hex()[:8]}"
+    return f"{time.strftime(_TIME, time.gmtime(now))}-{identity.hex()[:8]}"
+
+
+def next_version(models: Path, now: float, identity: bytes) -> str:
+    """Return a new version name that sorts after every one in the folder, also where the clock went back.
+
+    Raises Problem VERSION_FOREIGN if a folder with a name of another form sorts after all that can be made.
+    """
+    latest = next(iter(versions(models)), "")
+    name = new_version(now, identity)
+    if name > latest:
+        return name
+    try:
+        return new_version(timegm(time.strptime(latest.partition("-")[0], _TIME)) + 1, identity)
+    except ValueError:
+        raise Problem(
+            "VERSION_FOREIGN",
+            f"the folder {latest} sorts after every new version, so none could become current",
+            place=str(models),
+            remedy="move that folder elsewhere",
+        ) from None
 
 
 def arrays_to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -34,12 +58,15 @@ def arrays_to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def publish(models: Path, manifest: Manifest, files: Mapping[str, bytes], *, keep: int = 5) -> Path:
+def publish(
+    models: Path, manifest: Manifest, files: Mapping[str, bytes], *, keep: int = 5, spare: Collection[str] = ()
+) -> Path:
     """Write an artifact into the models folder and return its path.
 
     Everything is written and synchronised under another name first, then renamed: a crash between any two lines
     leaves the folder as it was, but for an unfinished copy that the next publication removes. The manifest that is
-    written is ``manifest`` with the hashes of ``files``. Afterwards the newest ``keep`` versions remain.
+    written is ``manifest`` with the hashes of ``files``. Afterwards the newest ``keep`` versions remain, and those that
+    ``spare`` names.
 
     Raises Problem MODELS_NOT_WRITABLE if the folder cannot be written, DISK_FULL if there is no room.
     """
@@ -60,7 +87,7 @@ def publish(models: Path, manifest: Manifest, files: Mapping[str, bytes], *, kee
         shutil.rmtree(unfinished, ignore_errors=True)
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise Problem(
-                "DISK_FULL", "no room for the artifact", place=str(models), remedy="free some space and train again"
+                "DISK_FULL", "no room for the artifact", place=str(models), remedy="free some space and try again"
             ) from error
         raise Problem(
             "MODELS_NOT_WRITABLE",
@@ -69,7 +96,8 @@ def publish(models: Path, manifest: Manifest, files: Mapping[str, bytes], *, kee
             remedy="give --models a folder that you may write",
         ) from error
     for old in versions(models)[keep:]:
-        shutil.rmtree(models / old, ignore_errors=True)
+        if old not in spare:
+            shutil.rmtree(models / old, ignore_errors=True)
     return final
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from rt_predictor_core.artifact.manifest import Manifest
+from rt_predictor_core.artifact.manifest import FoldEntry, Manifest
 from rt_predictor_training.report import columns, words
 from rt_predictor_training.report.columns import Column
+from rt_predictor_training.report.moments import minute
 
 
 def summary(manifest: Manifest) -> Table:
@@ -42,4 +44,20 @@ def _scores(title: str, rows: Iterable[dict[str, Any]], shown: Sequence[Column],
         table.add_column(column.heading, justify="right")
     for row in rows:
         table.add_row(Text(label(row["name"])), *(column.text(row) for column in shown))
+    return table
+
+
+def tiers(fold: FoldEntry) -> Table:
+    """Return how good the ensemble was on the same jobs, by how much history stood behind its forecasts."""
+    table = Table(
+        title=f"the ensemble on these {fold.jobs} jobs, submitted {minute(fold.first_submit)} to "
+        f"{minute(fold.last_submit)} UTC",
+        title_justify="left",
+    )
+    table.add_column("history of")
+    shown = (columns.MAE, columns.COVERAGE)
+    for heading in ("jobs", *(column.heading for column in shown)):
+        table.add_column(heading, justify="right")
+    for tier in fold.tiers:
+        table.add_row(tier.tier, str(tier.jobs), *(column.text(asdict(tier)) for column in shown))
     return table
