@@ -110,6 +110,21 @@ def test_the_service_says_the_number_that_core_computes(lasting_server: Server, 
     assert answer.history_jobs == own.jobs[0]
 
 
+def test_what_is_left_of_a_running_job_begins_with_its_forecast_and_ends_at_its_limit(
+    lasting_server: Server, script: Path, example: Example
+) -> None:
+    user = str(example["user"])
+    told = []
+    for elapsed in ("0:00", "1:00", "366-0"):
+        done = lasting_server.rtp("remaining", str(script), "--user", user, "--elapsed", elapsed, "--json")
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout)["forecast"])
+    begun, running, late = told
+    assert begun["median_seconds"] == pytest.approx(lasting_server.forecast(script, user)["median_seconds"], rel=0.05)
+    assert running["median_seconds"] + 60 >= begun["median_seconds"]
+    assert (late["median_seconds"], late["at_limit"]) == (0.0, True)
+
+
 def forecasts(metrics: str) -> float:
     """Return how many forecasts were made, over all labels."""
     return sum(
