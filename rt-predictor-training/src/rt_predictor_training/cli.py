@@ -117,6 +117,7 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
     from rt_predictor_training.ingest import Intake
     from rt_predictor_training.profiles import load_profile
     from rt_predictor_training.report.table import summary, tiers
+    from rt_predictor_training.report.versions import promoted
     from rt_predictor_training.train import train as run
 
     chosen = load_profile(options["profile"])
@@ -144,7 +145,7 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
             click.echo(str(finding))
     took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in manifest.stage_seconds.items())
     click.echo(f"{manifest.jobs} jobs, {took}, peak memory {manifest.peak_memory_mb:.0f} MB")
-    click.echo(f"published {trained.path}")
+    click.echo(f"published {trained.path}, {promoted(manifest.promotion)}")
 
 
 def _roll_back(models: Path, version: str) -> None:

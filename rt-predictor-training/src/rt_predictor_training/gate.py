@@ -101,8 +101,8 @@ def user_weeks(requests: Requests) -> np.ndarray:
 def clearly_worse(new: np.ndarray, old: np.ndarray, blocks: np.ndarray, tolerance: float) -> bool:
     """Return whether the losses ``new`` are higher than ``old`` by more than the tolerance, and hardly by chance.
 
-    Both are float64[n] for the same jobs. Chance is judged by a paired bootstrap over whole blocks (Kunsch, Annals of
-    Statistics 17(3), 1989, with the users' weeks as blocks), which gives the same answer for the same losses.
+    Both are float64[n] for the same jobs; ``blocks`` int64[n] as of ``user_weeks``. Chance is judged by a paired
+    bootstrap over whole blocks, which gives the same answer for the same losses.
     """
     ratio = float(new.sum()) / max(float(old.sum()), np.finfo(float).tiny)
     if ratio <= 1.0 + tolerance or ratio > 1.0 + GROSS:
