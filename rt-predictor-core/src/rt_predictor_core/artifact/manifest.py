@@ -178,7 +178,7 @@ class Manifest:
         values["target"] = TargetEntry(**values["target"])
         values["conformal"] = tuple(tuple(float(offset) for offset in row) for row in values["conformal"])
         for name in ("sources", "levels", "scores", "dial"):
-            values[name] = tuple(values[name])
+            values[name] = tuple(values.get(name, ()))
         if fold := values.get("fold"):
             values["fold"] = _entry(
                 FoldEntry, {**fold, "tiers": tuple(_entry(TierEntry, one) for one in fold["tiers"])}
