@@ -145,6 +145,20 @@ def sacct_row(**fields: str) -> str:
     return "|".join((row | {"jobname": "a|b"} | fields).get(name, "") for name in XDMOD_FIELDS)
 
 
+def test_an_swf_header_says_how_large_the_machine_is(tmp_path: Path) -> None:
+    job = "1 0 5 60 4 -1 -1 4 600 -1 1 7 1 2 1 -1 -1 -1\n"
+    headers = {"none": "", "both": "; MaxNodes: 60\n; MaxProcs: 240\n", "nodes": "; MaxProcs: -1\n;MaxNodes: 60\n"}
+    logs = {name: tmp_path / f"{name}.swf" for name in headers}
+    for name, header in headers.items():
+        logs[name].write_text(f"; Version: 2.2\n{header}{job}; MaxProcs: 7\n{job}", encoding="utf-8")
+    assert {name: open_log([path]).processors for name, path in logs.items()} == {
+        "none": None,
+        "both": 240,
+        "nodes": 60,
+    }
+    assert open_log(logs.values()).processors == 240
+
+
 def test_an_xdmod_export_is_read_without_a_header(tmp_path: Path) -> None:
     rows = [sacct_row(), sacct_row(jobid="1.batch"), sacct_row(timelimit="UNLIMITED"), sacct_row(state="MELTED")]
     kept, log = read(tmp_path / "a.txt", "\n".join(rows))

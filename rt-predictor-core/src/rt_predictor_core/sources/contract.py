@@ -113,9 +113,11 @@ class Source:
     known_by: what a file of this format looks like, for the error about an unknown one.
     sniff: confidence in [0, 1] that a file is of this format, from its path and its first bytes (decompressed).
     read: yields the file's rows in order; raises Problem where the file as a whole cannot be read.
+    processors: size of the machine by what a file says of itself; None where it does not.
     """
 
     name: str
     known_by: str
     sniff: Callable[[Path, bytes], float]
     read: Callable[[Reading], Iterator[Chunk]]
+    processors: Callable[[Path], int | None] = lambda _: None

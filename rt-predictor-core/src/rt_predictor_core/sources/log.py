@@ -58,6 +58,12 @@ class Log:
         return self.rejects.total
 
     @property
+    def processors(self) -> int | None:
+        """Processors of the machine by the files' own words, the greatest number of several; None if none says."""
+        said = [file.source.processors(file.path) for file in self._files]
+        return max((size for size in said if size is not None), default=None)
+
+    @property
     def notes(self) -> list[str]:
         """Plain sentences about how the log was read."""
         return self._notes.sentences(self.rows_read)

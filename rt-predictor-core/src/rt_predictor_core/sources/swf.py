@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 
 from rt_predictor_core.sources.canonical import Draft
-from rt_predictor_core.sources.contract import REJECT, Chunk, Reading, Rows, Source
+from rt_predictor_core.sources.contract import REJECT, Chunk, Notes, Reading, Rows, Source
 from rt_predictor_core.sources.lines import Lines, line_blocks
 from rt_predictor_core.sources.values import UTC_TIME
 
@@ -49,6 +49,7 @@ FIELDS = (
 STATES = {1: "COMPLETED", 0: "FAILED", 5: "CANCELLED"}
 
 _START = re.compile(r"^;\s*UnixStartTime:\s*(\d{1,10})\b", re.MULTILINE)
+_SIZES = [re.compile(rf"^;\s*{name}:\s*([1-9]\d{{0,8}})\b", re.MULTILINE) for name in ("MaxProcs", "MaxNodes")]
 _SURE, _COMMENTED, _NAMED = 0.9, 0.6, 0.3
 
 
@@ -74,19 +75,31 @@ def _numeric(text: str) -> bool:
     return re.fullmatch(r"[-+]?\d+(\.\d*)?", text) is not None
 
 
+def processors(path: Path) -> int | None:
+    """Return the size of the machine by the comments before the first job: MaxProcs, else MaxNodes, else None."""
+    comments = _comments(path, "UTC", Notes())
+    found = next((match for size in _SIZES if (match := size.search(comments))), None)
+    return int(found[1]) if found else None
+
+
 def _start(reading: Reading) -> int:
-    """Return the log's first second [s since 1970] from the comments before its first job."""
+    """Return the log's first second [s since 1970]."""
+    found = _START.search(_comments(reading.path, reading.timezone, reading.notes))
+    if not found:
+        reading.notes.add("the log has no UnixStartTime: its times count from 1970-01-01")
+    return int(found[1]) if found else 0
+
+
+def _comments(path: Path, timezone: str, notes: Notes) -> str:
+    """Return the comments before a log's first job."""
     comments: list[str] = []
-    for block in line_blocks(Reading(reading.path, 100, reading.timezone, reading.notes, lambda _: None)):
+    for block in line_blocks(Reading(path, 100, timezone, notes, lambda _: None)):
         texts = block.texts(range(len(block)))
         jobs = [i for i, text in enumerate(texts) if text.strip() and not text.lstrip().startswith(";")]
         comments += texts[: jobs[0]] if jobs else texts
         if jobs:
             break
-    found = _START.search("\n".join(comments))
-    if not found:
-        reading.notes.add("the log has no UnixStartTime: its times count from 1970-01-01")
-    return int(found[1]) if found else 0
+    return "\n".join(comments)
 
 
 def _rows(block: Lines) -> Rows:
@@ -170,4 +183,4 @@ _MAPPING = {
     "name": _label("exe", "executable"),
 }
 
-SOURCE = Source("swf", "SWF log (.swf, .swf.gz): 18 columns of numbers, comments begin with ;", sniff, read)
+SOURCE = Source("swf", "SWF log (.swf, .swf.gz): 18 columns of numbers, comments begin with ;", sniff, read, processors)

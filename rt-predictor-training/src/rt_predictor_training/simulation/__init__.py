@@ -1,0 +1,1 @@
+"""What forecasts do to waiting: backfilling schedulers run over a log."""
