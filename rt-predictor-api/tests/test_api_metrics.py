@@ -94,13 +94,13 @@ def test_the_oldest_forecasts_are_forgotten_first(event: Any) -> None:
     counted = metrics.Metrics()
     live = LiveScores(counted, 2)
     events = Reported().take([event(number) for number in (1, 2, 3)])
-    said = Said(600.0, 500.0, 700.0)
+    said = Said(600.0, 500.0, 700.0, (500.0, 600.0, 700.0), 0, "v1")
     live.remember([((one.job_id, one.submit_time), said) for one in events])
     asked: list[str] = []
 
     def forecast(unknown: Any) -> list[Said]:
         asked.extend(one.job_id for one in unknown)
-        return [Said(1.0, 0.0, 2.0)] * len(unknown)
+        return [Said(1.0, 0.0, 2.0, (0.0, 1.0, 2.0), 0, "v1")] * len(unknown)
 
     before = live.before(events, forecast)
     assert asked == ["1"]

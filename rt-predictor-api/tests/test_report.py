@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rtpredictor.v1 import forecast_pb2, job_pb2
@@ -171,3 +173,48 @@ def test_a_job_that_the_training_log_holds_is_known(served: Any, folder: Path) -
     made.end_time.FromDatetime(row["end_time"])
     with served() as client:
         assert client.report(made).duplicates == 1
+
+
+def covered(client: Any, event: Any, number: int, run_time: int) -> bool:
+    """Ask for a job's forecast, report its end, and return whether the interval covered it."""
+    ended = event(number, run_time=run_time)
+    interval = client.prediction.Predict(PredictRequest(job=ended.job)).forecast.interval
+    client.report(ended)
+    return bool(interval.lower_seconds <= run_time <= interval.upper_seconds)
+
+
+def levels_of(history: Path) -> Any:
+    """Return the levels that are kept of the only model."""
+    (levels,) = json.loads((history / "calibration.json").read_text()).values()
+    return levels
+
+
+def test_reported_ends_bring_the_intervals_to_what_they_say(served: Any, event: Any) -> None:
+    random = np.random.default_rng(3)
+    # longer than any job of the training log's kind: the model of the log alone would be wrong
+    runs = np.clip(random.lognormal(8.3, 0.5, 1200), 60, 7000).astype(int).tolist()
+    with served() as client:
+        hits = [covered(client, event, number, run) for number, run in enumerate(runs)]
+    assert abs(np.mean(hits[-600:]) - 0.9) < 0.05
+
+
+def test_a_restart_keeps_the_calibration_and_a_damaged_file_only_costs_it(
+    served: Any, job: Any, event: Any, tmp_path: Path
+) -> None:
+    history = tmp_path / "history"
+    with served() as client:
+        for number in range(10):
+            client.report(event(number, run_time=7000))
+        kept = levels_of(history)
+        client.report(event(1, run_time=7000), event(50, run_time=0))
+        assert levels_of(history) == kept
+        before = forecast(client, job)
+    with served() as client:
+        assert forecast(client, job) == before
+        client.report(event(31, run_time=7000))
+        assert levels_of(history) != kept
+    (history / "calibration.json").write_text("[1, 2")
+    with served() as client:
+        assert forecast(client, job).quantiles != before.quantiles
+        client.report(event(32, run_time=7000))
+        assert len(levels_of(history)) == len(kept)

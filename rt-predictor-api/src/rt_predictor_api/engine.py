@@ -12,6 +12,7 @@ import structlog
 
 from rt_predictor_api import metrics
 from rt_predictor_api.asked import Asked
+from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores, Said
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_core.artifact.load import Artifact
@@ -20,7 +21,7 @@ from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.history.journal import Event, Journal
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import HistoryStore, MemoryStore
-from rt_predictor_core.models.forecast import Forecasts
+from rt_predictor_core.models.forecast import Forecasts, level_of
 from rt_predictor_core.requests import Requests
 from rt_predictor_formats.errors import Problem
 
@@ -56,8 +57,9 @@ class Engine:
     A call that began on one model ends on it, whatever is adopted meanwhile.
     """
 
-    def __init__(self, journal: Journal, live: LiveScores, counted: Metrics) -> None:
+    def __init__(self, journal: Journal, levels: KeptLevels, live: LiveScores, counted: Metrics) -> None:
         self._journal = journal
+        self._levels = levels
         self._live = live
         self._metrics = counted
         self._served: Served | None = None
@@ -86,7 +88,7 @@ class Engine:
         answer = self._answer(asked)
         told = [(row, identity) for row, identity in enumerate(asked.identities) if identity is not None]
         if told:
-            said = _said(answer.forecasts)
+            said = _said(answer.forecasts, answer.version)
             self._live.remember((identity, said[row]) for row, identity in told)
         return answer
 
@@ -119,9 +121,12 @@ class Engine:
         with self._learning:
             served = self._current()
             self._journal.append(events)
-            said = self._live.before(events, lambda some: _said(_forecast(served, _submitted(some))))
+            version = served.artifact.manifest.version
+            said = self._live.before(events, lambda some: _said(_forecast(served, _submitted(some)), version))
             # also those that the journal knew: after a failure half-way the store may not
             new = served.store.observe(events)
+            told = zip(events, said, new, strict=True)
+            self._calibrate(served, [(event, one) for event, (one, _), is_new in told if is_new])
             self._metrics.set(metrics.JOURNAL_EVENTS, to=self._journal.count())
         self._live.learn(events, said, new)
         self._metrics.count(metrics.REPORTS, "accepted", by=sum(new))
@@ -143,6 +148,7 @@ class Engine:
         last = self._replay(served.store, 0)
         with self._learning:
             self._replay(served.store, last)
+            self._recall(served)
             self._served = served
         manifest = artifact.manifest
         self._metrics.count(metrics.MODEL_LOADS, "adopted")
@@ -150,6 +156,34 @@ class Engine:
         self._metrics.set(metrics.MODEL_CREATED, to=manifest.created)
         self._metrics.set(metrics.MODEL_LAST_SUBMIT, to=manifest.last_submit)
         self._log.info("model adopted", version=manifest.version, jobs=manifest.jobs, replayed_to=last)
+
+    def _recall(self, served: Served) -> None:
+        """Give a model the calibration that reported ends have moved already, if there is one that fits."""
+        calibration = served.artifact.forecaster.calibration
+        kept = self._levels.of(served.artifact.manifest.version)
+        if kept is not None and kept.shape == calibration.read.shape:
+            calibration.read[:] = kept
+
+    def _calibrate(self, served: Served, ended: Sequence[tuple[Event, Said]]) -> None:
+        """Move the calibration by new ends, as training does; a job that took no time is no run there either.
+
+        Forecasts that are made meanwhile read levels from before or after: each is one number.
+        """
+        forecaster, version = served.artifact.forecaster, served.artifact.manifest.version
+        learnt = 0
+        for event, said in ended:
+            if event.end_time is None or event.end_time <= event.start_time or said.version != version:
+                continue
+            run = np.array([float(event.end_time - event.start_time)])
+            level = level_of(forecaster.levels, np.array([said.plain]), run)[0]
+            forecaster.calibration.learn(said.tier, level)
+            learnt += 1
+        if learnt:
+            try:
+                self._levels.keep(version, forecaster.calibration.read)
+            except Problem as problem:
+                # the events are stored; the next report tries again
+                self._log.warning("calibration not kept", problem=str(problem))
 
     def _answer(self, asked: Asked) -> Answer:
         served = self._current()
@@ -185,10 +219,11 @@ def _forecast(served: Served, requests: Requests) -> Forecasts:
     return served.artifact.forecaster.forecast(requests, served.store.read(requests))
 
 
-def _said(forecasts: Forecasts) -> list[Said]:
-    """Return the medians and outermost quantiles."""
+def _said(forecasts: Forecasts, version: str) -> list[Said]:
+    """Return what the forecasts of a model are compared with later."""
     ends = (forecasts.median, forecasts.quantiles[:, 0], forecasts.quantiles[:, -1])
-    return [Said(*row) for row in zip(*(end.tolist() for end in ends), strict=True)]
+    rows = zip(*(end.tolist() for end in ends), forecasts.plain.tolist(), forecasts.tier.tolist(), strict=True)
+    return [Said(median, low, high, tuple(plain), tier, version) for median, low, high, plain, tier in rows]
 
 
 def _submitted(events: Iterable[Event]) -> Requests:

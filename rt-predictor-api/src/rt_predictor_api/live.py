@@ -17,11 +17,18 @@ Identity = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The part of a forecast that an end is compared with, in seconds."""
+    """The part of a forecast that an end is compared with.
+
+    ``median``, ``lower`` and ``upper`` in seconds; ``plain``, the quantiles before calibration [s], and ``tier`` are
+    for the calibration of the model ``version`` that said it.
+    """
 
     median: float
     lower: float
     upper: float
+    plain: tuple[float, ...]
+    tier: int
+    version: str
 
 
 class LiveScores:

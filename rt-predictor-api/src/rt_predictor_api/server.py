@@ -20,6 +20,7 @@ from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
 from rt_predictor_api.interceptors.metrics import CallMetrics
+from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.services.history import HistoryService
@@ -37,6 +38,9 @@ from rtpredictor.v1 import (
 
 JOURNAL = "journal.sqlite3"
 """Name of the journal in the folder of the history."""
+
+LEVELS = "calibration.json"
+"""Name of the calibration's file beside it."""
 
 SERVICES = ("PredictionService", "HistoryService", "ModelService")
 NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
@@ -69,7 +73,7 @@ class Service:
             self._scraped.server_close()
             raise
         live = LiveScores(self._metrics, settings.remembered_forecasts)
-        self._engine = Engine(self._journal, live, self._metrics)
+        self._engine = Engine(self._journal, KeptLevels(settings.history / LEVELS), live, self._metrics)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()
