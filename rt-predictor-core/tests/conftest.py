@@ -16,14 +16,15 @@ def _random_log(jobs: int, seed: int) -> tuple[Requests, EventLog]:
     random = np.random.default_rng(seed)
     submit = np.sort(random.integers(0, 300, jobs))
     wait, run = random.integers(0, 40, jobs), random.integers(0, 60, jobs)
+    wait[::7], run[::7] = 0, random.integers(0, 3, len(run[::7]))  # over within their second of submit
     rows = [
         {
             "user": random.choice(["ada", "bob", None]),
-            "account": "physics",
-            "partition": random.choice(["short", "long"]),
-            "name": f"run_{random.integers(0, 3)}",
+            "account": random.choice(["physics", None]),
+            "partition": random.choice(["short", "long", None]),
+            "name": random.choice(["run_1", "run_2", "relax", None]),
             "wallclock_req": random.choice([60.0, 3600.0, None]),
-            "processors_req": float(random.integers(1, 3)),
+            "processors_req": random.choice([1.0, 2.0, None]),
             "submit_time": int(moment),
         }
         for moment in submit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,15 @@ from hypothesis import strategies as st
 from rt_predictor_core.artifact.load import load, newest, versions
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.artifact.publish import publish
-from rt_predictor_core.features.keys import keys_of
 from rt_predictor_core.history.state import State
-from rt_predictor_core.models.conformal import Conformal
 from rt_predictor_core.models.forecast import Forecaster
+from rt_predictor_core.models.trees import Forest
 from rt_predictor_core.requests import Requests
 from rt_predictor_core.scores import pinball, point_scores
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.cli import synthesize, train
 from rt_predictor_training.findings import Evidence, examine
-from rt_predictor_training.fit import cut
+from rt_predictor_training.fit import blocks_of
 from rt_predictor_training.gate import (
     FEWEST_NEWER_JOBS,
     REFIT_TOLERANCE,
@@ -36,7 +35,7 @@ from rt_predictor_training.gate import (
     decide,
     user_weeks,
 )
-from rt_predictor_training.ingest import Intake, ingest
+from rt_predictor_training.ingest import Intake, Jobs, ingest
 from rt_predictor_training.newest import Newest
 from rt_predictor_training.profiles import load_profile
 
@@ -59,12 +58,18 @@ def trained(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return newest(models).path
 
 
+def score_fold(jobs: Jobs) -> np.ndarray:
+    ran = np.flatnonzero(jobs.events.ran)
+    score = blocks_of(len(ran), load_profile("quick"))[1]
+    return ran[score.first : score.last]
+
+
 @pytest.fixture(scope="module")
 def fold(log: Path) -> Newest:
     """Return the newest fold of the log, which the model of ``trained`` was scored on."""
     jobs = ingest(Intake([log], chunk_rows=100_000), lambda *_: None)
-    rows = State().replay(jobs.events, keys_of(jobs.requests))
-    return Newest.of(jobs, rows, cut(jobs, load_profile("quick")).score)
+    rows = State().replay(jobs.events, jobs.requests)
+    return Newest.of(jobs, rows, score_fold(jobs))
 
 
 @pytest.fixture
@@ -78,9 +83,22 @@ def put(trained: Path, tmp_path: Path) -> Callable[..., Path]:
     return change
 
 
+@dataclass(frozen=True)
+class TooHigh:
+    """A member that says more than it should."""
+
+    member: Forest
+
+    def evaluate(self, table: np.ndarray) -> np.ndarray:
+        return self.member.evaluate(table) + 2.0
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.member.arrays()
+
+
 def shifted(forecaster: Forecaster) -> Forecaster:
-    """Return the model with a calibration gone wrong, which moves all quantiles up to the limit."""
-    return replace(forecaster, conformal=Conformal(forecaster.conformal.offsets + 2.0))
+    """Return the model with members gone wrong, which move all quantiles up to the limit."""
+    return replace(forecaster, members={name: TooHigh(member) for name, member in forecaster.members.items()})
 
 
 def decided(

@@ -26,10 +26,8 @@ def test_a_member_learns_and_its_flat_arrays_answer_as_the_library_does(name: st
     rounds = []
     task = Task(
         train=fold(3000, 1),
-        stop=fold(800, 2),
         levels=LEVELS,
         trees=30,
-        patience=10,
         parameters=load_profile("quick").members[name],
         threads=1,
         seed=7,
@@ -48,12 +46,12 @@ def test_a_member_learns_and_its_flat_arrays_answer_as_the_library_does(name: st
 
 
 def test_flat_arrays_that_differ_are_refused() -> None:
-    task = Task(fold(500, 1), fold(200, 2), LEVELS, 5, 5, {}, 1, 7, lambda: None)
+    task = Task(fold(500, 1), LEVELS, 5, {}, 1, 7, lambda: None)
     fitted = MEMBERS["lightgbm"](task)
-    native = fitted.forest.evaluate(task.stop.x)
+    native = fitted.forest.evaluate(task.train.x)
     native[7, 1] += 0.1
     with pytest.raises(Problem, match="FLATTENING_DIFFERS"):
-        verify("lightgbm", fitted.forest, native, task.stop.x)
+        verify("lightgbm", fitted.forest, native, task.train.x)
 
 
 def test_thresholds_keep_their_meaning_in_float32() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,17 @@ from click.testing import CliRunner, Result
 
 import rt_predictor_training
 from rt_predictor_core.artifact.load import load, newest
-from rt_predictor_core.features.keys import keys_of
 from rt_predictor_core.features.table import assemble
 from rt_predictor_core.history.state import State
+from rt_predictor_core.models.target import Target
 from rt_predictor_formats.errors import Problem
+from rt_predictor_training.baselines import BASELINES
+from rt_predictor_training.blending import learn_weights
 from rt_predictor_training.cli import synthesize, train
-from rt_predictor_training.fit import cut, weights_of
+from rt_predictor_training.fit import blocks_of
 from rt_predictor_training.ingest import Intake, ingest
 from rt_predictor_training.profiles import SHIPPED, load_profile
+from rt_predictor_training.walk import Block, Course, training_rows
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +45,7 @@ def test_training_publishes_an_artifact_and_says_how_good_it_is(trained: tuple[P
     manifest = newest(models).manifest
     assert f"published {models / manifest.version}" in result.output
     names = [row["name"] for row in manifest.scores]
-    assert names == ["ensemble", "xgboost", "lightgbm", "catboost", "request", "last2", "user_recent"]
+    assert names == ["ensemble", "xgboost", "lightgbm", "catboost", "neighbours", "neighbours_wide", *BASELINES]
     assert abs(sum(member.weight for member in manifest.members) - 1.0) < 1e-9
     assert set(manifest.stage_seconds) == {"read", "features", "fit", "gate"}
     assert manifest.jobs == 6000
@@ -56,7 +59,8 @@ def test_the_artifact_carries_the_backtest_of_its_newest_fold(trained: tuple[Pat
     fold, ensemble = manifest.fold, manifest.scores[0]
     assert fold is not None
     jobs = ingest(Intake([log], chunk_rows=100_000), lambda *_: None)
-    rows = cut(jobs, load_profile("quick")).score
+    ran = np.flatnonzero(jobs.events.ran)
+    rows = ran[blocks_of(len(ran), load_profile("quick"))[1].first :]
     submit = jobs.requests.submit_time[rows]
     assert (fold.first_submit, fold.last_submit, fold.jobs) == (submit[0], submit[-1], len(rows))
     assert sum(tier.jobs for tier in fold.tiers) == fold.jobs
@@ -84,7 +88,8 @@ def test_a_refit_model_is_measured_before_it_knows_the_newest_jobs(
 
 
 def test_the_forecast_beats_the_request_and_covers_what_it_says(trained: tuple[Path, Result]) -> None:
-    ensemble, *_, request, _last2, _recent = newest(trained[0]).manifest.scores
+    scores = {row["name"]: row for row in newest(trained[0]).manifest.scores}
+    ensemble, request = scores["ensemble"], scores["request"]
     assert ensemble["mae_h"] < 0.6 * request["mae_h"]
     # few jobs at the end of a log that drifts: the bounds are wide, but an interval that is not calibrated misses them
     assert 0.7 < ensemble["coverage_90"] < 0.99
@@ -95,7 +100,7 @@ def test_the_artifact_forecasts_what_training_forecast(trained: tuple[Path, Resu
     artifact = newest(trained[0])
     jobs = ingest(Intake([log], chunk_rows=1000), lambda *_: None)
     state = State()
-    state.replay(jobs.events, keys_of(jobs.requests))
+    state.replay(jobs.events, jobs.requests)
     asked = jobs.requests.take(slice(len(jobs) - 50, len(jobs)))
     mine = artifact.forecaster.forecast(asked, state.read(asked))
     theirs = load(artifact.path).forecaster.forecast(asked, artifact.history().read(asked))
@@ -106,20 +111,25 @@ def test_the_artifact_forecasts_what_training_forecast(trained: tuple[Path, Resu
     assert assemble(asked, state.read(asked)).dtype == np.float32
 
 
-def test_no_fold_sees_a_job_that_ends_after_the_next_fold_begins(log: Path) -> None:
+def test_members_are_fitted_on_jobs_that_had_ended_before_the_block(log: Path) -> None:
     jobs = ingest(Intake([log], chunk_rows=100_000), lambda *_: None)
-    folds = cut(jobs, load_profile("quick"))
-    parts = [folds.train, folds.stop, folds.calibration, folds.score]
-    for part, following in pairwise(parts):
-        assert jobs.events.end[part].max() <= jobs.events.submit[following].min()
+    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    profile = load_profile("quick")
+    for block in (*blocks_of(len(course), profile), Block(1000, 1100)):
+        rows = training_rows(course, block.first, profile)
+        assert len(rows)
+        assert course.end[rows].max() <= course.submit[block.first]
+    assert len(training_rows(course, 1000, replace(profile, train_jobs=70))) == 70
 
 
 def test_the_blend_prefers_the_better_member() -> None:
     random = np.random.default_rng(5)
-    y, levels = random.normal(size=500), np.array([0.1, 0.5, 0.9])
-    good = np.quantile(y, levels) * np.ones((500, 1))
-    weights = weights_of({"good": good, "bad": good + 3.0}, y, levels)
-    assert weights == {"good": 1.0, "bad": 0.0}
+    run, levels = 600.0 + 60.0 * random.normal(size=500), np.array([0.1, 0.5, 0.9])
+    target, request = Target(1.0, 3600.0, 0.0), np.full(500, 3600.0)
+    good = np.quantile(run, levels) * np.ones((500, 1)) / 3600.0
+    weights = learn_weights({"good": good, "bad": good + 0.3}, target, run, request, levels)
+    assert weights["good"].tolist() == pytest.approx([1.0] * 3)
+    assert weights["bad"].tolist() == [0.0] * 3
 
 
 def test_the_newest_jobs_are_the_sample(log: Path) -> None:

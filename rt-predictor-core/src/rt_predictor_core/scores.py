@@ -51,6 +51,11 @@ def pinball_losses(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> 
     return np.asarray(_pinball(quantiles, y, levels).mean(axis=1))
 
 
+def pinball_by_level(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return the mean pinball loss of each level, float64[levels]."""
+    return np.asarray(_pinball(quantiles, y, levels).mean(axis=0))
+
+
 def _pinball(quantiles: np.ndarray, y: np.ndarray, levels: np.ndarray) -> np.ndarray:
     error = y[:, None] - quantiles
     return np.asarray(np.maximum(levels * error, (levels - 1.0) * error))

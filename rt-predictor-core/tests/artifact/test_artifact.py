@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from rt_predictor_core.artifact import publish as publishing
-from rt_predictor_core.artifact.files import HISTORY, UNFINISHED, member_arrays
+from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, UNFINISHED, member_arrays
 from rt_predictor_core.artifact.load import load, newest, versions
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, new_version, publish
-from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.journal import Event
 from rt_predictor_core.history.state import State
+from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.trees import BinaryForest
 from rt_predictor_core.requests import Requests
 from rt_predictor_formats.errors import Problem
@@ -28,6 +28,9 @@ FOREST = BinaryForest(
     root=np.array([~0, ~1, ~2], np.int32),
     output=np.array([0, 1, 2], np.int32),
     base=np.zeros(3),
+)
+CHANCE_FOREST = replace(
+    FOREST, leaf=np.zeros(1), root=np.array([~0], np.int32), output=np.zeros(1, np.int32), base=np.log([0.25 / 0.75])
 )
 
 
@@ -44,9 +47,9 @@ def manifest(version: str) -> Manifest:
         first_submit=0,
         last_submit=9,
         levels=LEVELS,
-        members=(MemberEntry("one", "1.0", 1.0, "binary", ()),),
+        members=(MemberEntry("one", "1.0", 1.0, (1.0,) * 3, "binary", ()),),
         target=TargetEntry(1.0, 3600.0, 0.0),
-        conformal=((0.0,) * 3,) * len(TIERS),
+        calibration=tuple(map(tuple, Calibration(np.array(LEVELS)).read.tolist())),
         known_from=0,
         scores=({"name": "ensemble", "mae_h": float("nan")},),
     )
@@ -54,7 +57,8 @@ def manifest(version: str) -> Manifest:
 
 def files() -> dict[str, bytes]:
     return {
-        HISTORY: arrays_to_bytes({**State().snapshot(), "known": np.zeros(0, np.uint64)}),
+        HISTORY: arrays_to_bytes({**State().snapshot(), KNOWN: np.zeros(0, np.uint64)}),
+        CHANCE: arrays_to_bytes(CHANCE_FOREST.arrays()),
         member_arrays("one"): arrays_to_bytes(FOREST.arrays()),
     }
 
@@ -68,7 +72,8 @@ def test_what_was_published_is_what_is_loaded(tmp_path: Path) -> None:
     assert replace(artifact.manifest, sha256={}, scores=()) == replace(manifest("v1"), scores=())
     requests = Requests.from_rows([{"user": "ada", "wallclock_req": 1000.0, "submit_time": 5}])
     forecasts = artifact.forecaster.forecast(requests, artifact.history().read(requests))
-    assert forecasts.quantiles.tolist() == [[100.0, 500.0, 900.0]]
+    np.testing.assert_allclose(forecasts.quantiles, [[100.0, 500.0, 900.0]], rtol=1e-12)
+    np.testing.assert_allclose(forecasts.exceeds, [0.25])
 
 
 def test_the_newest_valid_version_counts_and_old_ones_are_pruned(tmp_path: Path) -> None:
@@ -85,7 +90,7 @@ def test_versions_sort_by_time() -> None:
     assert names[2] == "20231114T221320Z-ffffffff"
 
 
-@pytest.mark.parametrize("name", [HISTORY, member_arrays("one")])
+@pytest.mark.parametrize("name", [HISTORY, CHANCE, member_arrays("one")])
 def test_a_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
     path = put(tmp_path, "v1") / name
     content = bytearray(path.read_bytes())
@@ -106,7 +111,13 @@ def test_a_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
         ({"sha256": {"../../etc/passwd": "0"}}, "ARTIFACT_CORRUPT"),
         ({"sha256": {}}, "ARTIFACT_CORRUPT"),
         ({"members": 5}, "ARTIFACT_CORRUPT"),
-        ({"conformal": "x"}, "ARTIFACT_CORRUPT"),
+        ({"calibration": "x"}, "ARTIFACT_CORRUPT"),
+        ({"calibration": [[0.5] * 9] * 4}, "ARTIFACT_CORRUPT"),
+        ({"calibration": [[0.5] * 9] * 4 + [[0.5] * 8]}, "ARTIFACT_CORRUPT"),
+        ({"calibration": [[0.5] * 8 + [None]] * 5}, "ARTIFACT_CORRUPT"),
+        ({"calibration": [[0.5] * 8 + [1.5]] * 5}, "ARTIFACT_CORRUPT"),
+        ({"members": [{"name": "one"}]}, "ARTIFACT_CORRUPT"),
+        ({"format": 1}, "ARTIFACT_FORMAT"),
     ],
 )
 def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, change: dict[str, object], code: str) -> None:

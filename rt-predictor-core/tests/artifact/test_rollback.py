@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rt_predictor_core.artifact import publish as publishing
-from rt_predictor_core.artifact.files import HISTORY, UNFINISHED, member_arrays
+from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, UNFINISHED, member_arrays
 from rt_predictor_core.artifact.load import load, newest, versions
 from rt_predictor_core.artifact.manifest import (
     FORMAT,
@@ -24,9 +24,9 @@ from rt_predictor_core.artifact.manifest import (
 )
 from rt_predictor_core.artifact.publish import arrays_to_bytes, new_version, next_version, publish
 from rt_predictor_core.artifact.rollback import roll_back
-from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import State
+from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.trees import BinaryForest
 from rt_predictor_formats.errors import Problem
 
@@ -58,16 +58,17 @@ def put(models: Path, number: int) -> str:
         first_submit=0,
         last_submit=9,
         levels=(0.05, 0.5, 0.95),
-        members=(MemberEntry("one", "1.0", 1.0, "binary", ()),),
+        members=(MemberEntry("one", "1.0", 1.0, (1.0,) * 3, "binary", ()),),
         target=TargetEntry(1.0, 3600.0, 0.0),
-        conformal=((0.0,) * 3,) * len(TIERS),
+        calibration=tuple(map(tuple, Calibration(np.array([0.05, 0.5, 0.95])).read.tolist())),
         known_from=0,
         scores=({"name": "ensemble", "mae_h": 1.5},),
         fold=FOLD,
         promotion=PROMOTION,
     )
     files = {
-        HISTORY: arrays_to_bytes({**State().snapshot(), "known": np.zeros(0, np.uint64)}),
+        HISTORY: arrays_to_bytes({**State().snapshot(), KNOWN: np.zeros(0, np.uint64)}),
+        CHANCE: arrays_to_bytes(forest.arrays()),
         member_arrays("one"): arrays_to_bytes(forest.arrays()),
     }
     return publish(models, manifest, files).name

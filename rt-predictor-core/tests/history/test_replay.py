@@ -1,170 +1,243 @@
 """The kernel against the definition, written out as slowly as it reads."""
 
-import math
 from collections.abc import Callable
+from dataclasses import replace
+from math import exp, log, log1p, nan, sqrt
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_predictor_core.features import history as kernel
-from rt_predictor_core.features.keys import KEYS, TIER_KEYS, USER, keys_of
+from rt_predictor_core.features import neighbours
+from rt_predictor_core.features.keys import ACCOUNT, KEYS, PARTITION, SITE, USER, keys_of
 from rt_predictor_core.history.log import EventLog
-from rt_predictor_core.history.state import Ended, State
-from rt_predictor_core.requests import Requests
+from rt_predictor_core.history.state import Ended, State, asked_of
+from rt_predictor_core.requests import STEM, Requests
 
 RandomLog = Callable[[int, int], tuple[Requests, EventLog]]
 LOGS = st.tuples(st.integers(1, 60), st.integers(0, 2**32 - 1))
+WALLCLOCK, PROCESSORS = 0, 2
 
 
-def slow_features(log: EventLog, keys: np.ndarray, job: int) -> np.ndarray:
+def shown(log_: EventLog, moments: np.ndarray) -> np.ndarray:
+    """When others see what happens to a job: never before the second after its submit."""
+    return np.maximum(moments, log_.submit + 1)
+
+
+def known_at(log_: EventLog, now: int) -> tuple[list[int], list[int]]:
+    """The jobs that have ended, oldest first, and those that run."""
+    seen = log_.ran & (shown(log_, log_.end) <= now)
+    begun = log_.ran & (shown(log_, log_.start) <= now) & ~seen
+    taught = (log_.identity, log_.failed, log_.request, log_.run, log_.submit, shown(log_, log_.end))
+    return [j for j in np.lexsort(taught) if seen[j]], np.flatnonzero(begun).tolist()
+
+
+def slow_statistics(log_: EventLog, past: list[int], now: int) -> list[float]:
+    """What the ended jobs of one key say; they come oldest first."""
+    if not past:
+        return [nan] * len(kernel.PER_KEY)
+    weights = [kernel.DECAY**i for i in range(len(past))][::-1]
+    ratios = [log_.run[j] / log_.request[j] for j in past if not np.isnan(log_.request[j])]
+    return [
+        log1p(len(past)),
+        np.average([log1p(log_.run[j]) for j in past], weights=weights),
+        np.average(ratios, weights=weights[-len(ratios) :]) if ratios else nan,
+        np.average([log_.failed[j] for j in past], weights=weights),
+        log1p(max(now - max(log_.end[j] for j in past), 0)),
+    ]
+
+
+def difference(a: float, b: float) -> float:
+    if np.isnan(a) and np.isnan(b):
+        return 0.0
+    return neighbours.UNKNOWN_GAP if np.isnan(a) or np.isnan(b) else abs(log(a) - log(b))
+
+
+def gap(requests: Requests, one: int, other: int) -> float:
+    return sum(difference(*requests.numbers[[one, other], column]) for column in (WALLCLOCK, PROCESSORS))
+
+
+def slow_width(log_: EventLog, requests: Requests, newest: list[int], job: int, width: int) -> list[float]:
+    """What one kernel says of the jobs that have ended, newest first."""
+    stem, weights = requests.texts[:, STEM], []
+    for since, j in enumerate(newest):
+        weight = exp(-gap(requests, j, job) / neighbours.BANDWIDTHS[width] - since / neighbours.FADING[width])
+        alike = stem[j] != 0 and stem[j] == stem[job]
+        weights.append((weight + 1e-12) * (neighbours.NAME_WEIGHT if alike else 1.0))
+    logs = [log1p(log_.run[j]) for j in newest]
+    rated = [i for i, j in enumerate(newest) if not np.isnan(log_.request[j])]
+    ratios = [log_.run[newest[i]] / log_.request[newest[i]] for i in rated]
+    own = [weights[i] for i in rated]
+    mean = np.average(logs, weights=weights)
+    ranked = sorted(zip(logs, weights, strict=True))
+    reached = np.cumsum([weight for _, weight in ranked]) / sum(weights)
+    return [
+        log(sum(weights)),
+        mean,
+        sqrt(np.average(np.square(np.array(logs) - mean), weights=weights)),
+        np.average(ratios, weights=own) if ratios else nan,
+        np.average([ratio >= 0.99 for ratio in ratios], weights=own) if ratios else nan,
+        *(ranked[min(int((reached < level).sum()), len(ranked) - 1)][0] for level in neighbours.LEVELS),
+    ]
+
+
+def slow_running(log_: EventLog, requests: Requests, running: list[int], job: int) -> list[float]:
+    """What the jobs say that run now."""
+    elapsed = [max(log_.submit[job] - log_.start[j], 0) for j in running]
+    alike = [since for since, j in zip(elapsed, running, strict=True) if gap(requests, j, job) == 0.0]
+    return [
+        len(running),
+        log1p(max(elapsed)) if running else nan,
+        log1p(min(elapsed)) if running else nan,
+        len(alike),
+        log1p(max(alike)) if alike else nan,
+        max(alike) / requests.wallclock_req[job] if alike else nan,
+    ]
+
+
+def slow_features(log_: EventLog, requests: Requests, job: int) -> np.ndarray:
     """What one submit may know, from the definition: filter the log, then compute."""
-    now = log.submit[job]
-    shown = log.submit + 1
-    seen = log.ran & (np.maximum(log.end, shown) <= now)
-    begun = log.ran & (np.maximum(log.start, shown) <= now) & ~seen
-    taught = (log.identity, log.failed, log.request, log.run, log.submit, np.maximum(log.end, shown))
-    order = np.lexsort(taught)
-    out = []
+    keys, now = keys_of(requests), int(log_.submit[job])
+    ended, running = known_at(log_, now)
+    out: list[float] = []
     for k in range(len(KEYS)):
-        mine = (keys[:, k] == keys[job, k]) & (keys[job, k] != 0)
-        past = [j for j in order if seen[j] and mine[j]]
-        running = int((begun & mine).sum())
-        known = mine[seen | begun].any()
-        if not known:
-            out += [math.nan] * 10
-            continue
-        if not past:
-            out += [0.0, *[math.nan] * 8, running]
-            continue
-        weights = [kernel.DECAY**i for i in range(len(past))][::-1]
-        logs = [math.log1p(log.run[j]) for j in past]
-        ratios = [log.run[j] / log.request[j] for j in past if not math.isnan(log.request[j])]
-        ratio_weights = [kernel.DECAY**i for i in range(len(ratios))][::-1]
-        mean = np.average(logs, weights=weights)
-        out += [
-            math.log1p(len(past)),
-            logs[-1],
-            logs[-2] if len(past) > 1 else math.nan,
-            ratios[-1] if ratios else math.nan,
-            mean,
-            math.sqrt(max(np.average(np.square(logs), weights=weights) - mean * mean, 0.0)),
-            np.average(ratios, weights=ratio_weights) if ratios else math.nan,
-            np.average([log.failed[j] for j in past], weights=weights),
-            math.log1p(max(now - max(log.end[j] for j in past), 0)),
-            running,
-        ]
-    mine = begun & (keys[:, USER] == keys[job, USER]) & (keys[job, USER] != 0)
-    out.append(math.log1p((now - log.start[mine]).mean()) if mine.any() else math.nan)
-    return np.array(out)
+        past = [j for j in ended if keys[j, k] == keys[job, k] != 0]
+        out += slow_statistics(log_, past, now)
+    whose = [next(row[k] for k in (USER, ACCOUNT, PARTITION, SITE) if row[k]) for row in keys]
+    newest = [j for j in ended if whose[j] == whose[job]][: -neighbours.KEPT - 1 : -1]
+    running = [j for j in running if whose[j] == whose[job]]
+    if not newest and not running:
+        return np.array(out + [nan] * len(neighbours.FEATURES))
+    for width in range(len(neighbours.WIDTHS)):
+        none = [nan] * len(neighbours.PER_WIDTH)
+        out += slow_width(log_, requests, newest, job, width) if newest else none
+    return np.array(out + slow_running(log_, requests, running, job))
+
+
+def assert_as_defined(requests: Requests, log_: EventLog, jobs: range) -> None:
+    rows = State().replay(log_, requests)
+    for job in jobs:
+        # the variance is a difference of large numbers: its root is only good to about 1e-6
+        np.testing.assert_allclose(rows.features[job], slow_features(log_, requests, job), rtol=1e-5, atol=2e-6)
 
 
 @settings(max_examples=30, deadline=None)
 @given(size_and_seed=LOGS)
 def test_the_sweep_gives_what_the_definition_says(random_log: RandomLog, size_and_seed: tuple[int, int]) -> None:
-    requests, log = random_log(*size_and_seed)
-    keys = keys_of(requests)
-    rows = State().replay(log, keys)
-    for job in range(len(log)):
-        # the variance is a difference of large numbers: its root is only good to about 1e-6
-        np.testing.assert_allclose(rows.features[job], slow_features(log, keys, job), rtol=1e-4, atol=2e-6)
+    requests, log_ = random_log(*size_and_seed)
+    assert_as_defined(requests, log_, range(len(log_)))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_only_the_newest_jobs_of_a_user_are_looked_at_one_by_one(random_log: RandomLog, seed: int) -> None:
+    jobs = 3 * neighbours.KEPT
+    requests, log_ = random_log(jobs, seed)
+    requests.texts[:] = requests.texts[0]
+    spread = 3 * log_.submit  # so that few run at a time
+    requests = replace(requests, submit_time=spread)
+    later = spread - log_.submit
+    log_ = replace(log_, submit=spread, start=log_.start + later, end=log_.end + later)
+    assert_as_defined(requests, log_, range(jobs - 40, jobs))
 
 
 @settings(max_examples=30, deadline=None)
 @given(size_and_seed=LOGS)
 def test_events_fed_one_by_one_give_the_same_bits(random_log: RandomLog, size_and_seed: tuple[int, int]) -> None:
-    requests, log = random_log(*size_and_seed)
-    keys = keys_of(requests)
-    whole = State().replay(log, keys)
-    state = State()
-    for kind, job in zip(*log.events(), strict=True):
+    requests, log_ = random_log(*size_and_seed)
+    asked = asked_of(requests)
+    whole = State().replay(log_, requests)
+    state, seen = State(), {}
+    for kind, job in zip(*log_.events(), strict=True):
         if kind == kernel.SUBMIT:
             row = state.read(requests.take(slice(job, job + 1)))
             np.testing.assert_array_equal(row.features[0], whole.features[job])
             assert (row.tier[0], row.jobs[0]) == (whole.tier[job], whole.jobs[job])
         elif kind == kernel.START:
-            state.observe_start(keys[job], int(log.start[job]))
+            seen[job] = int(log_.start[job])
+            state.observe_start(asked, job, seen[job])
         else:
-            state.observe_end(
-                keys[job],
-                Ended(
-                    end=int(log.end[job]),
-                    run=float(log.run[job]),
-                    request=float(log.request[job]),
-                    failed=bool(log.failed[job]),
-                    start_seen=int(log.start[job]),
-                ),
-            )
+            end, run, failed = int(log_.end[job]), float(log_.run[job]), bool(log_.failed[job])
+            state.observe_end(asked, job, Ended(end, run, failed, seen.get(job)))
 
 
 @settings(max_examples=20, deadline=None)
 @given(size_and_seed=LOGS)
 def test_the_order_of_rows_does_not_matter(random_log: RandomLog, size_and_seed: tuple[int, int]) -> None:
-    requests, log = random_log(*size_and_seed)
-    shuffled = np.random.default_rng(0).permutation(len(log))
-    rows = State().replay(log, keys_of(requests))
-    again = State().replay(log.take(shuffled), keys_of(requests.take(shuffled)))
+    requests, log_ = random_log(*size_and_seed)
+    shuffled = np.random.default_rng(0).permutation(len(log_))
+    rows = State().replay(log_, requests)
+    again = State().replay(log_.take(shuffled), requests.take(shuffled))
     np.testing.assert_array_equal(again.features, rows.features[shuffled])
+
+
+def together(random_log: RandomLog, jobs: int) -> tuple[Requests, EventLog]:
+    """Jobs of one user that are submitted, start and end in the same seconds, and one that is submitted in between."""
+    requests, log_ = random_log(jobs, 7)
+    requests.texts[:, :STEM] = requests.texts[0, :STEM]
+    requests.texts[:, 0] = 3
+    requests.submit_time[:] = 0
+    start, end = np.full(jobs, 10), np.full(jobs, 100)
+    requests.submit_time[-2:] = 50, 200
+    start[-2:], end[-2:] = 300, 400
+    run = np.arange(jobs, dtype=float) % 5 + 1.0
+    return requests, replace(log_, submit=requests.submit_time, start=start, end=end, run=run, ran=np.ones(jobs, bool))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_events_of_one_second_are_taken_in_the_same_order_whatever_the_rows(random_log: RandomLog, seed: int) -> None:
+    requests, log_ = together(random_log, 2 * neighbours.KEPT)
+    shuffled = np.random.default_rng(seed).permutation(len(log_))
+    rows = State().replay(log_, requests)
+    again = State().replay(log_.take(shuffled), requests.take(shuffled))
+    np.testing.assert_array_equal(again.features, rows.features[shuffled])
+
+
+def poison(log_: EventLog, now: int, seed: int) -> EventLog:
+    """Let everything be otherwise that has not happened by ``now``, but for the submits."""
+    random = np.random.default_rng(seed)
+    later = shown(log_, log_.end) > now
+    waits = shown(log_, log_.start) > now
+    by = random.integers(0, 10**6, len(log_))
+    return replace(
+        log_,
+        start=np.where(waits, np.maximum(log_.start, now + 1) + by, log_.start),
+        end=np.where(later, np.maximum(log_.end, now + 1) + 2 * by, log_.end),
+        run=np.where(later, random.permutation(log_.run + by), log_.run),
+        failed=np.where(later, 1.0 - log_.failed, log_.failed),
+    )
 
 
 @settings(max_examples=20, deadline=None)
 @given(size_and_seed=LOGS)
 def test_what_has_not_ended_at_a_submit_cannot_move_it(random_log: RandomLog, size_and_seed: tuple[int, int]) -> None:
-    requests, log = random_log(*size_and_seed)
-    keys = keys_of(requests)
-    honest = State().replay(log, keys)
-    job = len(log) // 2
-    later = log.end > log.submit[job]
-    poisoned = EventLog(
-        **{
-            **{name: getattr(log, name) for name in log.__dataclass_fields__},
-            "run": np.where(later, 1e6, log.run),
-            "end": np.where(later, log.end + 10**6, log.end),
-            "failed": np.where(later, 1.0 - log.failed, log.failed),
-        }
+    requests, log_ = random_log(*size_and_seed)
+    honest = State().replay(log_, requests)
+    for job in {0, len(log_) // 2, len(log_) - 1}:
+        row = State().replay(poison(log_, int(log_.submit[job]), size_and_seed[1]), requests)
+        np.testing.assert_array_equal(row.features[job], honest.features[job])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_how_jobs_will_end_does_not_choose_which_running_ones_are_kept(random_log: RandomLog, seed: int) -> None:
+    requests, log_ = together(random_log, 2 * neighbours.RUNNING_KEPT)
+    honest = State().replay(log_, requests)
+    row = State().replay(poison(log_, 50, seed), requests)
+    np.testing.assert_array_equal(row.features[-2], honest.features[-2])
+
+
+def test_a_job_that_is_over_within_a_second_does_not_run_for_ever() -> None:
+    rows = [{"user": "ada", "submit_time": moment} for moment in (0, 0, 50)]
+    requests = Requests.from_rows(rows)
+    start, end = np.array([0, 0, 60]), np.array([1, 40, 70])
+    log_ = EventLog(
+        *(requests.submit_time, start, end, (end - start).astype(float), requests.wallclock_req),
+        failed=np.zeros(3),
+        ran=np.ones(3, bool),
+        identity=np.arange(3, dtype=np.uint64),
     )
-    row = State().replay(poisoned, keys)
-    np.testing.assert_array_equal(row.features[job], honest.features[job])
-
-
-def test_rows_and_arrow_give_the_same_keys() -> None:
-    names = ["run_42", "run_٣٤", "x²", "", None]
-    rows = [{"user": "ada", "name": name, "submit_time": 5} for name in names]
-    table = pa.table(
-        {"user": ["ada"] * 5, "name": names, "submit_time": pa.array([5] * 5, pa.timestamp("s", tz="UTC"))}
-    )
-    np.testing.assert_array_equal(keys_of(Requests.from_arrow(table)), keys_of(Requests.from_rows(rows)))
-
-
-def test_a_state_grows_without_forgetting() -> None:
-    requests = Requests.from_rows([{"user": f"u{i}", "submit_time": 0} for i in range(3000)])
-    keys = keys_of(requests)
-    state = State()
-    for row in keys:
-        state.observe_end(row, Ended(end=10, run=5.0, request=math.nan, failed=False))
-    late = requests.take(slice(None))
-    rows = state.read(late)
-    assert (rows.jobs == 1).all()
-    restored = State.restore(**state.snapshot())
-    np.testing.assert_array_equal(restored.read(late).features, rows.features)
-
-
-def test_a_snapshot_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="does not fit"):
-        State.restore(np.ones(2, np.uint64), np.zeros((2, len(kernel.STATISTICS))))
-
-
-def test_tiers_name_the_finest_key_with_ended_jobs() -> None:
-    rows = [{"user": "ada", "name": "a", "wallclock_req": 60.0, "processors_req": 1.0, "submit_time": 0}]
-    state = State()
-    state.observe_end(keys_of(Requests.from_rows(rows))[0], Ended(end=5, run=5.0, request=60.0, failed=False))
-    asked = [
-        {"user": "bob", "submit_time": 9},
-        {"user": "ada", "submit_time": 9},
-        {"user": "ada", "wallclock_req": 60.0, "processors_req": 1.0, "submit_time": 9},
-        {"user": "ada", "name": "a", "submit_time": 9},
-        {**rows[0], "submit_time": 9},
-    ]
-    assert list(state.read(Requests.from_rows(asked)).tier) == list(range(len(TIER_KEYS) + 1))
+    running = kernel.FEATURES.index("now_running")
+    assert State().replay(log_, requests).features[2, running] == 0.0
+    still = replace(log_, end=np.array([1, 55, 70]))
+    assert State().replay(still, requests).features[2, running] == 1.0

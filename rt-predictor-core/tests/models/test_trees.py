@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_predictor_core.models.trees import SHAPES, BinaryForest, ObliviousForest
+from rt_predictor_core.models.shapes import SHAPES
+from rt_predictor_core.models.trees import BinaryForest, ObliviousForest
 
 STUMP = BinaryForest(
     feature=np.array([0, 1], np.int32),

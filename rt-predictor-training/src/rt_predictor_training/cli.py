@@ -176,3 +176,32 @@ def synthesize(rows: int, seed: int, out: Path) -> None:
         bars.stage("synthesize", rows)
         write_parquet(out, rows, seed, on_progress=bars.advance)
     click.echo(f"wrote {rows} jobs to {out}")
+
+
+@click.command()
+@click.option(
+    "--data", "paths", multiple=True, required=True, type=_PATH, help="Accounting log; may be given repeatedly."
+)
+@click.option("--together", is_flag=True, help="The files of --data are parts of one log, not logs of their own.")
+@click.option("--json", "json_path", type=_PATH, help="Write the figures to this file; a list for several logs.")
+@click.option("--html", "html_path", type=_PATH, help="Write one page with charts to this file.")
+@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Fit no more models after this time.")
+@click.option("--blocks", default=24, show_default=True, type=click.IntRange(min=1), help="How often to train.")
+@click.option("--profile", default="quick", show_default=True, help="quick, standard, m2max, or a TOML file.")
+@click.option("--sample-size", type=click.IntRange(min=1), help="Test on the newest N jobs only.")
+@click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
+@click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
+@click.option("--ablations/--no-ablations", default=True, help="Measure what each family of features is worth.")
+@click.option("--work", type=_PATH, help="Keep finished blocks here until the end; default: the user's cache folder.")
+@click.version_option(package_name="rt-predictor-training")
+@reported
+def backtest(paths: tuple[Path, ...], **options: Any) -> None:
+    """Test on an accounting log how good the forecasts would have been, beside what the site has today.
+
+    Interrupted, it goes on where it was when it is started again with the same logs and options.
+    """
+    from rt_predictor_training.backtesting import Request, run
+
+    with Bars() as bars:
+        run(Request(paths=paths, **options), bars)

@@ -1,173 +1,103 @@
-"""Fitting: folds in time order, members, blend, calibration, scores.
-
-Nothing sees a job that had not ended when the jobs it is used on were submitted: the folds are cut by submit time,
-and a fold only holds jobs that had ended when the next fold begins.
-"""
+"""Fitting: a walk over the newest jobs that measures the ensemble, then members that know those jobs too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise, product
-from math import inf
 from typing import Any
 
 import numpy as np
 
-from rt_predictor_core.features.table import HistoryRows, assemble
-from rt_predictor_core.models import conformal
-from rt_predictor_core.models.blend import blend, monotone
-from rt_predictor_core.models.conformal import Conformal
+from rt_predictor_core.features.table import HistoryRows
+from rt_predictor_core.models.conformal import MEDIAN
 from rt_predictor_core.models.forecast import Forecaster, Forecasts
-from rt_predictor_core.models.target import Target
-from rt_predictor_core.scores import interval_scores, pinball, point_scores
+from rt_predictor_core.scores import interval_scores, mean_ratio, point_scores
 from rt_predictor_training.baselines import baselines
 from rt_predictor_training.ingest import Jobs
-from rt_predictor_training.members import MEMBERS
-from rt_predictor_training.members.member import Fitted, Fold, Task
+from rt_predictor_training.members.chance import Chance
+from rt_predictor_training.members.member import Fitted
 from rt_predictor_training.profiles import Profile
+from rt_predictor_training.walk import Block, Course, Walk, training_rows
 
-WEIGHT_STEPS = 10
-"""Blend weights are multiples of one over this."""
-
-ENFORCED_SHARE = 0.25
-"""A scheduler that lets more than this share of jobs run past their request is taken not to enforce it."""
-
-_OVERRUN_QUANTILE = 0.99
-_USUAL_QUANTILE = 0.95
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Rows of each fold, int64 indices in submit order."""
-
-    train: np.ndarray
-    stop: np.ndarray
-    calibration: np.ndarray
-    score: np.ndarray
+RISKS = (0.01, 0.05, 0.1, 0.2, 0.3)
+"""Accepted risks of a recommended wallclock of which training and backtest say what they led to."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A trained ensemble, the members it is made of, and its scores on the score fold, the ensemble first."""
+    """A trained ensemble, the members it is made of, and how good it was on the newest jobs.
+
+    Attributes
+    ----------
+    forecaster: to publish; fitted, chance: its parts as the libraries gave them.
+    scored: the one that was measured; its members had not seen the newest jobs.
+    forecasts: what it said of those, int64[n] rows ``fold`` of the log.
+    scores: the ensemble first. dial: see ``Manifest``.
+    """
 
     forecaster: Forecaster
     fitted: dict[str, Fitted]
+    chance: Chance
+    scored: Forecaster
+    fold: np.ndarray
+    forecasts: Forecasts
     scores: tuple[dict[str, Any], ...]
+    dial: tuple[dict[str, Any], ...]
 
 
-def cut(jobs: Jobs, profile: Profile) -> Cut:
-    """Cut the log into folds by submit time."""
-    events = jobs.events
-    rows = np.flatnonzero(events.ran)
+def blocks_of(jobs: int, profile: Profile) -> tuple[Block, Block]:
+    """Return where calibration and score fold lie among ``jobs`` that ran; the members are fitted before both."""
     folds = profile.folds
-    shares = np.cumsum([1.0 - folds.stop - folds.calibration - folds.score, folds.stop, folds.calibration])
-    edges = [0, *(int(share * len(rows)) for share in shares), len(rows)]
-    parts = [rows[low:high] for low, high in pairwise(edges)]
-    ended = [part[events.end[part] <= events.submit[following[0]]] for part, following in pairwise(parts)]
-    # a log whose jobs all overlap leaves nothing ended; then the order of submits has to do
-    kept = [few if len(few) else part for few, part in zip(ended, parts, strict=False)]
-    train, stop, calibration = kept
-    return Cut(train, stop, calibration, score=parts[-1])
-
-
-def target_of(jobs: Jobs, rows: np.ndarray, profile: Profile) -> Target:
-    """Learn from the training fold what stands in for a missing request, and how strictly requests are enforced."""
-    run, request = jobs.events.run[rows], jobs.events.request[rows]
-    known = request[~np.isnan(request)]
-    usual = float(np.quantile(known if len(known) else run, _USUAL_QUANTILE))
-    over = (run - request)[run > request]
-    share = len(over) / max(len(known), 1)
-    if not len(known) or share > ENFORCED_SHARE:
-        grace = inf
-    else:
-        grace = float(np.quantile(over, _OVERRUN_QUANTILE)) if share > 1.0 - _OVERRUN_QUANTILE else 0.0
-    return Target(power=profile.target_power, usual_wallclock=max(usual, 1.0), grace=grace)
+    middle, score = (int((1.0 - share) * jobs) for share in (folds.calibration + folds.score, folds.score))
+    return Block(middle, score), Block(score, jobs, fit=False)
 
 
 def fit(jobs: Jobs, rows: HistoryRows, profile: Profile, on_tree: Callable[[str], None]) -> Result:
     """Train the ensemble and score it on the newest jobs. ``on_tree`` is called with the member after each round."""
-    folds = cut(jobs, profile)
-    target = target_of(jobs, folds.train, profile)
-    table = assemble(jobs.requests, rows)
-    y = target.forward(
-        np.minimum(jobs.events.run, target.limit(jobs.requests.wallclock_req)), jobs.requests.wallclock_req
-    )
-
-    def members(train: np.ndarray) -> dict[str, Fitted]:
-        newer = folds.stop
-        task = Task(
-            train=Fold(table[train], y[train]),
-            stop=Fold(table[newer], y[newer]),
-            levels=profile.levels,
-            trees=profile.trees,
-            patience=profile.patience,
-            parameters={},
-            threads=profile.threads,
-            seed=profile.seed,
-            on_tree=lambda: None,
-        )
-        return {
-            name: MEMBERS[name](replace(task, parameters=parameters, on_tree=partial(on_tree, name)))
-            for name, parameters in profile.members.items()
-        }
-
-    fitted = members(folds.train)
-    levels = np.array(profile.levels)
-    forecaster = Forecaster(
-        levels=levels,
-        members={name: member.forest for name, member in fitted.items()},
-        weights=weights_of(
-            {name: member.forest.evaluate(table[folds.stop]) for name, member in fitted.items()}, y[folds.stop], levels
-        ),
-        conformal=Conformal(np.zeros((1, 1))),
-        target=target,
-    )
-    calibrated = conformal.fit(
-        monotone(forecaster.raw(table[folds.calibration])), y[folds.calibration], rows.tier[folds.calibration], levels
-    )
-    forecaster = replace(forecaster, conformal=calibrated)
-    scores = score(forecaster, jobs, rows, table, folds.score)
+    course = Course.of(jobs, rows)
+    calibration, score = blocks_of(len(course), profile)
+    walk = Walk(course, profile, (calibration, score), on_tree)
+    walk.step(0, calibration)
+    before = deepcopy(walk.forecaster.calibration)
+    walk.step(1, score)
+    scored = replace(walk.forecaster, calibration=before)
+    newest = slice(score.first - calibration.first, score.last - calibration.first)
+    forecasts = walk.forecasts(newest)
+    fold = course.ran[score.first :]
+    scores, dial = _scores(walk, newest, jobs, fold), dial_of(forecasts, jobs.events.run[fold])
     if profile.refit:
-        everything = np.setdiff1d(np.flatnonzero(jobs.events.ran), folds.stop)
-        fitted = members(everything)
-        forecaster = replace(forecaster, members={name: member.forest for name, member in fitted.items()})
-    return Result(forecaster, fitted, scores)
+        walk.fit(training_rows(course, len(course), profile))
+    return Result(walk.forecaster, walk.fitted, walk.chance, scored, fold, forecasts, scores, dial)
 
 
-def weights_of(quantiles: dict[str, np.ndarray], y: np.ndarray, levels: np.ndarray) -> dict[str, float]:
-    """Return non-negative blend weights that sum to 1 and have the least pinball loss, by exhaustive search.
-
-    ``quantiles`` are the members' float64[n, levels] for newer jobs than they were fitted on.
-    """
-    names = list(quantiles)
-    best, best_loss = (1.0,) + (0.0,) * (len(names) - 1), inf
-    for steps in product(range(WEIGHT_STEPS + 1), repeat=len(names)):
-        if sum(steps) != WEIGHT_STEPS:
-            continue
-        weights = tuple(step / WEIGHT_STEPS for step in steps)
-        loss = pinball(monotone(blend(list(quantiles.values()), weights)), y, levels)
-        if loss < best_loss:
-            best, best_loss = weights, loss
-    return dict(zip(names, best, strict=True))
-
-
-def score(
-    forecaster: Forecaster, jobs: Jobs, rows: HistoryRows, table: np.ndarray, fold: np.ndarray
-) -> tuple[dict[str, Any], ...]:
-    """Score the ensemble, each member and the baselines on one fold, by the names of the backtest's JSON."""
-    requests = jobs.requests.take(fold)
-    seen = HistoryRows(rows.features[fold], rows.tier[fold], rows.jobs[fold])
+def _scores(walk: Walk, newest: slice, jobs: Jobs, fold: np.ndarray) -> tuple[dict[str, Any], ...]:
     run = jobs.events.run[fold]
+    said = {"ensemble": walk.forecasts(newest)} | {name: walk.forecasts(newest, name) for name in walk.said}
+    rows = [{"name": name, **scores_of(forecasts, run)} for name, forecasts in said.items()]
+    points = baselines(jobs, walk.forecaster.target)
+    return (*rows, *({"name": name, **point_scores(point[fold], run)} for name, point in points.items()))
 
-    def scored(name: str, forecasts: Forecasts) -> dict[str, Any]:
-        lower, upper = (forecasts.quantiles[:, np.searchsorted(forecasts.levels, q)] for q in (0.05, 0.95))
-        return {"name": name, **point_scores(forecasts.median, run), **interval_scores(lower, upper, run)}
 
-    result = [scored("ensemble", forecaster.finish(forecaster.raw(table[fold]), requests, seen))]
-    for name, member in forecaster.members.items():
-        result.append(scored(name, forecaster.finish(member.evaluate(table[fold]), requests, seen)))
-    for name, predicted in baselines(requests, seen, forecaster.target).items():
-        result.append({"name": name, **point_scores(predicted, run)})
-    return tuple(result)
+def scores_of(forecasts: Forecasts, run: np.ndarray) -> dict[str, float]:
+    """Return the scores of forecasts, by the names and in the units of the backtest's JSON."""
+    lower, upper = (forecasts.quantiles[:, np.searchsorted(forecasts.levels, level)] for level in (0.05, 0.95))
+    return {**point_scores(forecasts.median, run), **interval_scores(lower, upper, run)}
+
+
+def dial_of(forecasts: Forecasts, run: np.ndarray) -> tuple[dict[str, Any], ...]:
+    """Return what each accepted risk led to; see ``Manifest.dial``."""
+    return tuple(
+        {
+            "risk": risk,
+            "measured_rate": float((run > bound).mean()),
+            "bound_to_request": mean_ratio(bound, forecasts.wallclock_req),
+        }
+        for risk, bound in ((risk, forecasts.wallclock(risk)) for risk in RISKS)
+    )
+
+
+def median_weights(forecaster: Forecaster) -> dict[str, float]:
+    """Return each member's part of the median."""
+    middle = int(np.searchsorted(forecaster.levels, MEDIAN))
+    return {name: float(weights[middle]) for name, weights in forecaster.weights.items()}

@@ -32,12 +32,12 @@ class Newest:
     @classmethod
     def of(cls, jobs: Jobs, rows: HistoryRows, fold: np.ndarray) -> Newest:
         """Take the rows of a fold, int64[n], out of a log and what its replay read."""
-        history = HistoryRows(rows.features[fold], rows.tier[fold], rows.jobs[fold])
+        history = rows.take(fold)
         return cls(jobs.requests.take(fold), history, jobs.events.run[fold])
 
     def take(self, rows: np.ndarray) -> Newest:
         """Return the jobs that an index array or a mask selects."""
-        history = HistoryRows(self.history.features[rows], self.history.tier[rows], self.history.jobs[rows])
+        history = self.history.take(rows)
         return Newest(self.requests.take(rows), history, self.run[rows])
 
     def forecast(self, forecaster: Forecaster) -> Forecasts:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from importlib.metadata import version as installed_version
 from math import isfinite
 from pathlib import Path
 from typing import Protocol
@@ -18,15 +19,15 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from rt_predictor_core.artifact.files import EXAMPLE, HISTORY, member_arrays
+from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, member_arrays
 from rt_predictor_core.artifact.load import load
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
-from rt_predictor_core.features.keys import keys_of
 from rt_predictor_core.features.table import FINGERPRINT, HistoryRows
 from rt_predictor_core.history.state import State
+from rt_predictor_core.models.neighbours import SHAPE
 from rt_predictor_training.findings import Finding, examine
-from rt_predictor_training.fit import Result, cut, fit
+from rt_predictor_training.fit import Result, fit, median_weights
 from rt_predictor_training.gate import Candidate, decide
 from rt_predictor_training.ingest import Intake, Jobs, ingest
 from rt_predictor_training.newest import Newest, evidence, fold_entry
@@ -85,26 +86,24 @@ def train(intake: Intake, profile: Profile, models: Path, progress: Progress, *,
         jobs = ingest(intake, lambda done, total: progress.advance(done if total else 0))
     state = State()
     with stages("features"):
-        rows = state.replay(jobs.events, keys_of(jobs.requests))
-    result = _fitted(stages, "fit", jobs, rows, replace(profile, refit=False))
+        rows = state.replay(jobs.events, jobs.requests)
+    result = _fitted(stages, jobs, rows, profile)
     with stages("gate"):
-        fold = cut(jobs, profile).score
-        newest = Newest.of(jobs, rows, fold)
-        measured = fold_entry(newest, newest.forecast(result.forecaster))
-        findings = examine(evidence(jobs, fold, result.scores, result.forecaster.weights))
-        decision = decide(models, Candidate(result.forecaster, profile.refit), newest, findings, force=force)
-    if profile.refit:
-        # the members that are published know the newest jobs; what was measured on those is what the first ones said
-        result = replace(_fitted(stages, "refit", jobs, rows, profile), scores=result.scores)
+        newest = Newest.of(jobs, rows, result.fold)
+        findings = examine(evidence(jobs, result.fold, result.scores, median_weights(result.scored)))
+        decision = decide(models, Candidate(result.scored, profile.refit), newest, findings, force=force)
     with stages("publish"):
-        manifest = replace(_manifest(models, jobs, profile, result, stages.seconds), fold=measured)
-        manifest = replace(manifest, promotion=decision.promotion)
+        manifest = replace(
+            _manifest(models, jobs, profile, result, stages.seconds),
+            fold=fold_entry(newest, result.forecasts),
+            promotion=decision.promotion,
+        )
         path = publish(models, manifest, _files(jobs, result, state))
         artifact = load(path)
     return Trained(path, artifact.manifest, findings, (*jobs.notes, *decision.notes))
 
 
-def _fitted(stages: Stages, name: str, jobs: Jobs, rows: HistoryRows, profile: Profile) -> Result:
+def _fitted(stages: Stages, jobs: Jobs, rows: HistoryRows, profile: Profile) -> Result:
     rounds = 0
 
     def on_tree(_member: str) -> None:
@@ -113,7 +112,8 @@ def _fitted(stages: Stages, name: str, jobs: Jobs, rows: HistoryRows, profile: P
         stages.progress.advance(rounds)
 
     fits = 2 if profile.refit else 1
-    with stages(name, fits * profile.trees * (2 + len(profile.levels))):
+    # XGBoost and CatBoost grow all levels in one round, LightGBM one after another; one more for the limit
+    with stages("fit", fits * profile.trees * (3 + len(profile.levels))):
         return fit(jobs, rows, profile, on_tree)
 
 
@@ -125,10 +125,28 @@ def _files(jobs: Jobs, result: Result, state: State) -> dict[str, bytes]:
         HISTORY: arrays_to_bytes({**state.snapshot(), "known": known}),
         EXAMPLE: (json.dumps(jobs.example) + "\n").encode(),
     }
-    for name, member in result.fitted.items():
-        files[member_arrays(name)] = arrays_to_bytes(member.forest.arrays())
+    files[CHANCE] = arrays_to_bytes(result.chance.forest.arrays())
+    files.update(result.chance.native)
+    for name, forest in result.forecaster.members.items():
+        files[member_arrays(name)] = arrays_to_bytes(forest.arrays())
+    for member in result.fitted.values():
         files.update(member.native)
     return files
+
+
+def _members(result: Result) -> tuple[MemberEntry, ...]:
+    """Return the members; the neighbours come from no library but from the history itself."""
+    forecaster, medians = result.forecaster, median_weights(result.forecaster)
+    entries = []
+    for name in forecaster.members:
+        weights = tuple(map(float, forecaster.weights[name]))
+        if fitted := result.fitted.get(name):
+            made = (fitted.library_version, fitted.shape, tuple(fitted.native))
+        else:
+            made = (installed_version("rt-predictor-core"), SHAPE, ())
+        version, shape, native = made
+        entries.append(MemberEntry(name, version, medians[name], weights, shape, native))
+    return tuple(entries)
 
 
 def _known_from(jobs: Jobs) -> int:
@@ -156,14 +174,12 @@ def _manifest(models: Path, jobs: Jobs, profile: Profile, result: Result, second
         first_submit=int(jobs.requests.submit_time[0]),
         last_submit=int(jobs.requests.submit_time[-1]),
         levels=profile.levels,
-        members=tuple(
-            MemberEntry(name, member.library_version, forecaster.weights[name], member.shape, tuple(member.native))
-            for name, member in result.fitted.items()
-        ),
+        members=_members(result),
         target=TargetEntry(target.power, target.usual_wallclock, target.grace if isfinite(target.grace) else None),
-        conformal=tuple(tuple(map(float, row)) for row in forecaster.conformal.offsets),
+        calibration=tuple(tuple(map(float, row)) for row in forecaster.calibration.read),
         known_from=_known_from(jobs),
         scores=result.scores,
+        dial=result.dial,
         stage_seconds=dict(seconds),
         peak_memory_mb=_peak_memory_mb(),
         libraries={"numpy": np.__version__, "numba": numba.__version__, "pyarrow": pa.__version__},

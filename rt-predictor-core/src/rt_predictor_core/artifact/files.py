@@ -9,8 +9,11 @@ from typing import Final
 HISTORY: Final = "history.npz"
 """The history snapshot."""
 
-SNAPSHOT: Final = ("keys", "statistics", "known")
-"""The arrays of the history snapshot, see ``history.state`` and ``history.store``."""
+CHANCE: Final = "chance.npz"
+"""The trees that give the probability to run into the requested wallclock."""
+
+KNOWN: Final = "known"
+"""Name of the array in the snapshot that ``history.store`` adds to those of ``history.state``."""
 
 EXAMPLE: Final = "example.json"
 """A job of a frequent recent user, for a first prediction."""

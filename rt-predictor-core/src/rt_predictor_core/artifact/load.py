@@ -10,15 +10,16 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rt_predictor_core.artifact.files import HISTORY, SNAPSHOT, UNFINISHED, member_arrays, sha256_of
+from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, UNFINISHED, member_arrays, sha256_of
 from rt_predictor_core.artifact.manifest import NAME, REMEDY, Manifest
 from rt_predictor_core.features.table import FINGERPRINT
-from rt_predictor_core.history.state import State
+from rt_predictor_core.history.state import SNAPSHOT, State
 from rt_predictor_core.history.store import MemoryStore
-from rt_predictor_core.models.conformal import Conformal
+from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.forecast import Forecaster
+from rt_predictor_core.models.shapes import SHAPES
 from rt_predictor_core.models.target import Target
-from rt_predictor_core.models.trees import SHAPES, Forest
+from rt_predictor_core.models.trees import BinaryForest, Forest
 from rt_predictor_formats.errors import Problem
 
 
@@ -33,8 +34,8 @@ class Artifact:
 
     def history(self) -> MemoryStore:
         """Return a fresh history that knows what the training log knew."""
-        state = State.restore(self.snapshot["keys"], self.snapshot["statistics"])
-        return MemoryStore(state, self.snapshot["known"], self.manifest.known_from)
+        state = State.restore(**{name: self.snapshot[name] for name in SNAPSHOT})
+        return MemoryStore(state, self.snapshot[KNOWN], self.manifest.known_from)
 
 
 def versions(models: Path) -> list[str]:
@@ -81,7 +82,7 @@ def load(path: Path) -> Artifact:
         contents = {name: _verified(path, name, digest) for name, digest in manifest.sha256.items()}
         forecaster = _forecaster(manifest, contents)
         stored = _arrays(contents[HISTORY])
-        artifact = Artifact(path, manifest, forecaster, {name: stored[name] for name in SNAPSHOT})
+        artifact = Artifact(path, manifest, forecaster, {name: stored[name] for name in (*SNAPSHOT, KNOWN)})
         artifact.history()
     except (KeyError, ValueError, TypeError, EOFError, BadZipFile, OSError) as error:
         raise Problem("ARTIFACT_CORRUPT", f"unreadable contents ({error!r})", place=str(path), remedy=REMEDY) from error
@@ -115,7 +116,8 @@ def _forecaster(manifest: Manifest, contents: dict[str, bytes]) -> Forecaster:
     return Forecaster(
         levels=np.array(manifest.levels),
         members=members,
-        weights={member.name: member.weight for member in manifest.members},
-        conformal=Conformal(np.array(manifest.conformal)),
+        weights={member.name: np.array(member.weights) for member in manifest.members},
+        chance=BinaryForest.from_arrays(_arrays(contents[CHANCE])),
+        calibration=Calibration(np.array(manifest.levels), np.array(manifest.calibration)),
         target=Target(target.power, target.usual_wallclock, inf if target.grace is None else target.grace),
     )

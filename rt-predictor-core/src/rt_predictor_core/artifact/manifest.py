@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from rt_predictor_core.numbers import strict_json
 from rt_predictor_formats.errors import Problem
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Number of the artifact's layout; another one is refused."""
 
 NAME: Final = "manifest.json"
@@ -22,11 +22,15 @@ REMEDY: Final = "train again with rt-predictor-train, or remove the folder to fa
 
 @dataclass(frozen=True)
 class MemberEntry:
-    """One member: its library and version, its weight in the blend, the shape of its arrays, its native files."""
+    """One member: its library and version, the shape of its arrays, its native files.
+
+    ``weight`` is its part of the median, ``weights`` its part of each quantile level.
+    """
 
     name: str
     library_version: str
     weight: float
+    weights: tuple[float, ...]
     shape: str
     native_files: tuple[str, ...]
 
@@ -96,7 +100,7 @@ class Manifest:
     profile: name of the training profile. sources: names of the log files and their format.
     jobs: accepted rows of the log. rejected: refused rows. first_submit, last_submit: seconds since 1970.
     levels: quantile levels. members, target: the model's parts.
-    conformal: offsets [tier][level] in units of the target.
+    calibration: levels to read [tier][nominal level], see ``models.conformal``.
     known_from: see ``history.store.MemoryStore``.
     scores: on the newest jobs, which no model had seen; the ensemble first, by the backtest's names.
     dial: what each accepted risk led to on those jobs: ``risk``, ``measured_rate`` (share that ran longer than the
@@ -120,7 +124,7 @@ class Manifest:
     levels: tuple[float, ...]
     members: tuple[MemberEntry, ...]
     target: TargetEntry
-    conformal: tuple[tuple[float, ...], ...]
+    calibration: tuple[tuple[float, ...], ...]
     known_from: int
     scores: tuple[dict[str, Any], ...]
     dial: tuple[dict[str, Any], ...] = ()
@@ -173,10 +177,13 @@ class Manifest:
         names = [entry.name for entry in fields(cls) if entry.name in document or entry.default is MISSING]
         values = {name: document[name] for name in names}
         values["members"] = tuple(
-            MemberEntry(**{**member, "native_files": tuple(member["native_files"])}) for member in values["members"]
+            MemberEntry(
+                **{**member, "weights": tuple(member["weights"]), "native_files": tuple(member["native_files"])}
+            )
+            for member in values["members"]
         )
         values["target"] = TargetEntry(**values["target"])
-        values["conformal"] = tuple(tuple(float(offset) for offset in row) for row in values["conformal"])
+        values["calibration"] = tuple(tuple(float(level) for level in row) for row in values["calibration"])
         for name in ("sources", "levels", "scores", "dial"):
             values[name] = tuple(values.get(name, ()))
         if fold := values.get("fold"):

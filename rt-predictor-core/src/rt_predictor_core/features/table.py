@@ -8,16 +8,25 @@ from typing import Final
 
 import numpy as np
 
-from rt_predictor_core.features import history, keys, request
+from rt_predictor_core.features import history, keys, neighbours, request
 from rt_predictor_core.requests import Requests
 
 NAMES: Final = (*request.FEATURES, *history.FEATURES)
 """Names of the feature columns."""
 
-DEFINITION: Final = 1
+DEFINITION: Final = 2
 """Raised by hand whenever the meaning of a feature changes without its name."""
 
-FINGERPRINT: Final = sha256("\n".join((str(DEFINITION), str(history.DECAY), *keys.KEYS, *NAMES)).encode()).hexdigest()
+_CONSTANTS = (
+    history.DECAY,
+    neighbours.KEPT,
+    neighbours.RUNNING_KEPT,
+    *neighbours.BANDWIDTHS,
+    *neighbours.FADING,
+    neighbours.NAME_WEIGHT,
+    neighbours.UNKNOWN_GAP,
+)
+FINGERPRINT: Final = sha256("\n".join(map(str, (DEFINITION, *_CONSTANTS, *keys.KEYS, *NAMES))).encode()).hexdigest()
 """Identifies the features; a model is only used with the features that it was trained on."""
 
 
@@ -44,6 +53,10 @@ class HistoryRows:
             np.zeros(rows, np.uint8),
             np.zeros(rows, np.uint32),
         )
+
+    def take(self, rows: np.ndarray | slice) -> HistoryRows:
+        """Return the rows that an index array, a mask or a slice selects."""
+        return HistoryRows(self.features[rows], self.tier[rows], self.jobs[rows])
 
 
 def assemble(requests: Requests, rows: HistoryRows) -> np.ndarray:

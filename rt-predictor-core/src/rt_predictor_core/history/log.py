@@ -71,18 +71,17 @@ class EventLog:
 
         Ends come before starts before submits of the same second. A job never shows before the second after its own
         submit, so that jobs of one second do not see each other; ends of one second are ordered by what they
-        teach. The order of the rows therefore never matters.
+        teach, starts by what is known of them. The order of the rows therefore never matters. A job that ends no later
+        than it starts to show has no start event: it never runs for any reader.
         """
         ran = np.flatnonzero(self.ran)
-        everyone = np.arange(len(self))
-        shown = self.submit[ran] + 1
-        jobs = np.concatenate([ran, ran, everyone])
-        moments = np.concatenate([np.maximum(self.end[ran], shown), np.maximum(self.start[ran], shown), self.submit])
-        kinds = np.concatenate(
-            [np.full(len(ran), END, np.uint8), np.full(len(ran), START, np.uint8), np.full(len(self), SUBMIT, np.uint8)]
-        )
-        # a job that starts and ends within its second of submit would end before it starts: the kernel only counts,
-        # so the order of that pair does not matter to any later reader
-        taught = (self.identity, self.failed, self.request, self.run, self.submit)
-        order = np.lexsort((*(column[jobs] for column in taught), kinds, moments))
+        shown = self.submit + 1
+        starts, ends = np.maximum(self.start, shown), np.maximum(self.end, shown)
+        seen = ran[starts[ran] < ends[ran]]
+        jobs = np.concatenate([ran, seen, np.arange(len(self))])
+        moments = np.concatenate([ends[ran], starts[seen], self.submit])
+        kinds = np.repeat(np.array([END, START, SUBMIT], np.uint8), [len(ran), len(seen), len(self)])
+        # only an end may be ordered by what it tells: a running job must not
+        failed, run = (np.where(kinds == END, column[jobs], 0.0) for column in (self.failed, self.run))
+        order = np.lexsort((self.identity[jobs], failed, self.request[jobs], run, self.submit[jobs], kinds, moments))
         return kinds[order], jobs[order]

@@ -3,133 +3,179 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from rt_predictor_core.features import history as kernel
+from rt_predictor_core.features import neighbours, slots
+from rt_predictor_core.features.history import Asked, Happened, Statistics
 from rt_predictor_core.features.keys import KEYS, keys_of
+from rt_predictor_core.features.neighbours import KEPT, RUNNING_KEPT, Nearby
 from rt_predictor_core.features.table import HistoryRows
 from rt_predictor_core.history.log import EventLog
-from rt_predictor_core.requests import Requests
+from rt_predictor_core.requests import NUMBERS, STEM, Requests
+
+SNAPSHOT: Final = ("keys", "statistics", "people", "ended", "total", "running", "runs")
+"""Names of the arrays of a snapshot."""
 
 _FIRST_ROWS = 1024
+_FIRST_PEOPLE = 64
+_PROCESSORS = NUMBERS.index("processors_req")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a job: when [s since 1970], after how long [s], of how much requested [s, NaN if unknown].
+    """The end of a job: when [s since 1970], after how long [s].
 
     ``start_seen`` is the start that ``State.observe_start`` was told of this job; None if it was not told.
     """
 
     end: int
     run: float
-    request: float
     failed: bool
     start_seen: int | None = None
 
 
+def asked_of(requests: Requests) -> Asked:
+    """Return what the kernel needs of requests."""
+    numbers = requests.numbers
+    return Asked(
+        keys_of(requests), requests.texts[:, STEM], numbers[:, 0], numbers[:, _PROCESSORS], requests.submit_time
+    )
+
+
 class State:
-    """One row of statistics per history key, found through a hash table; see ``features.history``.
+    """Statistics per history key, and the newest jobs of each user; see ``features.history``.
 
     Not thread-safe: ``history.store`` guards it.
     """
 
-    def __init__(self, rows: int = _FIRST_ROWS) -> None:
-        self._used = np.zeros(1, np.int64)
-        self._stats = np.zeros((max(rows, _FIRST_ROWS), len(kernel.STATISTICS)))
-        self._index(np.zeros(0, np.uint64))
+    def __init__(self, rows: int = _FIRST_ROWS, people: int = _FIRST_PEOPLE) -> None:
+        self._statistics = _statistics(max(rows, _FIRST_ROWS), np.zeros(0, np.uint64))
+        self._nearby = _nearby(max(people, _FIRST_PEOPLE), np.zeros(0, np.uint64))
 
     def __len__(self) -> int:
-        return int(self._used[0])
+        return int(self._statistics.used[0])
 
-    def observe_start(self, keys: np.ndarray, start: int) -> None:
-        """Take in that a job with ``keys``, uint64[len(KEYS)], started at ``start`` [s since 1970]."""
+    def observe_start(self, asked: Asked, i: int, start: int) -> None:
+        """Take in that job ``i`` of those asked started at ``start`` [s since 1970]."""
         self._make_room()
-        kernel.observe_start(keys, start, *self._arrays())
+        kernel.observe_start(asked, i, start, self._nearby)
 
-    def observe_end(self, keys: np.ndarray, ended: Ended) -> None:
-        """Take in that a job with ``keys`` ended."""
+    def observe_end(self, asked: Asked, i: int, ended: Ended) -> None:
+        """Take in that job ``i`` of those asked ended."""
         self._make_room()
-        kernel.observe_end(
-            keys,
-            0 if ended.start_seen is None else ended.start_seen,
-            ended.end,
-            ended.run,
-            ended.request,
-            float(ended.failed),
-            ended.start_seen is not None,
-            *self._arrays(),
-        )
+        seen = ended.start_seen is not None
+        start = 0 if ended.start_seen is None else ended.start_seen
+        failed = float(ended.failed)
+        kernel.observe_end(asked, i, start, ended.end, ended.run, failed, seen, self._statistics, self._nearby)
 
     def read(self, requests: Requests) -> HistoryRows:
         """Return what is known of each request as of its submit time."""
         rows = HistoryRows.empty(len(requests))
-        kernel.read_many(
-            keys_of(requests), requests.submit_time, *self._arrays()[:3], rows.features, rows.tier, rows.jobs
-        )
+        kernel.read_many(asked_of(requests), self._statistics, self._nearby, rows.features, rows.tier, rows.jobs)
         return rows
 
-    def replay(self, log: EventLog, keys: np.ndarray) -> HistoryRows:
+    def replay(self, log: EventLog, requests: Requests) -> HistoryRows:
         """Run a whole log through the state in the order of its events and return what each submit saw."""
         kinds, order = log.events()
-        rows = HistoryRows.empty(len(keys))
+        rows = HistoryRows.empty(len(requests))
+        asked, happened = asked_of(requests), Happened(log.start, log.end, log.run, log.failed)
         position = 0
         while True:
             position = kernel.sweep(
                 position,
                 kinds,
                 order,
-                keys,
-                log.submit,
-                log.start,
-                log.end,
-                log.run,
-                log.request,
-                log.failed,
-                *self._arrays(),
+                asked,
+                happened,
+                self._statistics,
+                self._nearby,
                 rows.features,
                 rows.tier,
                 rows.jobs,
             )
             if position == len(order):
                 return rows
-            self._grow()
+            self._make_room()
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """Return the state as arrays: ``keys`` uint64[k] and ``statistics`` float64[k, len(STATISTICS)]."""
-        taken = self._slots >= 0
-        keys = np.zeros(len(self), np.uint64)
-        keys[self._slots[taken]] = self._table[taken]
-        return {"keys": keys, "statistics": self._stats[: len(self)].copy()}
+        """Return the state as arrays by the names of ``SNAPSHOT``.
+
+        ``keys`` uint64[k] and ``statistics`` float64[k, len(STATISTICS)]; ``people`` uint64[p] and of each the arrays
+        of ``features.neighbours.Nearby``.
+        """
+        known, people = len(self), int(self._nearby.used[0])
+        statistics, nearby = self._statistics, self._nearby
+        return {
+            "keys": slots.keys_by_row(statistics.table, statistics.slots, known),
+            "statistics": statistics.rows[:known].copy(),
+            "people": slots.keys_by_row(nearby.table, nearby.slots, people),
+            "ended": nearby.ended[:people].copy(),
+            "total": nearby.total[:people].copy(),
+            "running": nearby.running[:people].copy(),
+            "runs": nearby.runs[:people].copy(),
+        }
 
     @classmethod
-    def restore(cls, keys: np.ndarray, statistics: np.ndarray) -> State:
+    def restore(cls, **arrays: np.ndarray) -> State:
         """Return the state that a snapshot describes. Raises ValueError if the arrays do not fit each other."""
-        if statistics.shape != (len(keys), len(kernel.STATISTICS)) or len(np.unique(keys)) != len(keys):
-            raise ValueError(f"history snapshot of {len(keys)} keys does not fit statistics {statistics.shape}")
-        state = cls(2 * len(keys))
-        state._stats[: len(keys)] = statistics
-        state._used[0] = len(keys)
-        state._index(keys)
+        keys, people = arrays["keys"], arrays["people"]
+        shapes = {
+            "keys": (len(keys),),
+            "people": (len(people),),
+            "statistics": (len(keys), len(kernel.STATISTICS)),
+            "ended": (len(people), KEPT, neighbours.NAME + 1),
+            "total": (len(people),),
+            "running": (len(people), RUNNING_KEPT, neighbours.RUNNING_PROCESSORS + 1),
+            "runs": (len(people),),
+        }
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"history snapshot: {name} {arrays[name].shape} does not fit {shape}")
+        for name, kind in {"keys": np.uint64, "people": np.uint64, "total": np.int64, "runs": np.int64}.items():
+            if arrays[name].dtype != kind:
+                raise ValueError(f"history snapshot: {name} {arrays[name].dtype} does not fit {np.dtype(kind)}")
+        if len(np.unique(keys)) != len(keys) or len(np.unique(people)) != len(people):
+            raise ValueError("history snapshot: a key occurs twice, which does not fit")
+        # counts lead into the arrays, which compiled code does not check
+        if (arrays["total"] < 0).any() or (arrays["runs"] < 0).any() or (arrays["runs"] > RUNNING_KEPT).any():
+            raise ValueError("history snapshot: a number of jobs does not fit")
+        state = cls()
+        state._statistics = _statistics(2 * max(len(keys), _FIRST_ROWS), keys, arrays["statistics"])
+        state._nearby = _nearby(2 * max(len(people), _FIRST_PEOPLE), people, *(arrays[name] for name in SNAPSHOT[3:]))
         return state
 
-    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        return self._table, self._slots, self._stats, self._used
-
     def _make_room(self) -> None:
-        if len(self) + len(KEYS) > min(len(self._stats), len(self._table) // 2):
-            self._grow()
+        statistics, nearby = self._statistics, self._nearby
+        if len(self) + len(KEYS) > min(len(statistics.rows), len(statistics.table) // 2):
+            keys = slots.keys_by_row(statistics.table, statistics.slots, len(self))
+            self._statistics = _statistics(2 * len(statistics.rows), keys, statistics.rows)
+        people = int(nearby.used[0])
+        if people + 1 > min(len(nearby.total), len(nearby.table) // 2):
+            keys = slots.keys_by_row(nearby.table, nearby.slots, people)
+            self._nearby = _nearby(2 * len(nearby.total), keys, *nearby[3:])
 
-    def _grow(self) -> None:
-        keys = self.snapshot()["keys"]
-        larger = np.zeros((2 * len(self._stats), self._stats.shape[1]))
-        larger[: len(self)] = self._stats[: len(self)]
-        self._stats = larger
-        self._index(keys)
 
-    def _index(self, keys: np.ndarray) -> None:
-        places = 1 << (4 * len(self._stats) - 1).bit_length()
-        self._table = np.zeros(places, np.uint64)
-        self._slots = np.full(places, -1, np.int64)
-        kernel.index(keys, self._table, self._slots)
+def _statistics(rows: int, keys: np.ndarray, old: np.ndarray | None = None) -> Statistics:
+    """Return statistics with room for ``rows`` keys that know ``keys`` and the rows of ``old``."""
+    table, places = slots.empty(4 * rows, keys)
+    new = np.zeros((rows, len(kernel.STATISTICS)))
+    if old is not None:
+        new[: len(keys)] = old[: len(keys)]
+    return Statistics(table, places, np.array([len(keys)], np.int64), new)
+
+
+def _nearby(people: int, keys: np.ndarray, *old: np.ndarray) -> Nearby:
+    """Return neighbours with room for ``people`` that know ``keys`` and the rows of the ``old`` arrays."""
+    table, places = slots.empty(4 * people, keys)
+    arrays = (
+        np.zeros((people, KEPT, neighbours.NAME + 1)),
+        np.zeros(people, np.int64),
+        np.zeros((people, RUNNING_KEPT, neighbours.RUNNING_PROCESSORS + 1)),
+        np.zeros(people, np.int64),
+    )
+    for new, former in zip(arrays, old, strict=False):
+        new[: len(keys)] = former[: len(keys)]
+    return Nearby(table, places, np.array([len(keys)], np.int64), *arrays)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan
 from threading import Lock
 from typing import Protocol
 
 import numpy as np
 
-from rt_predictor_core.features.keys import keys_of
+from rt_predictor_core.features.history import Asked
 from rt_predictor_core.features.table import HistoryRows
 from rt_predictor_core.history.journal import Event
 from rt_predictor_core.history.log import GOOD_STATE
-from rt_predictor_core.history.state import Ended, State
+from rt_predictor_core.history.state import Ended, State, asked_of
 from rt_predictor_core.requests import Requests, identity
 
 
@@ -48,16 +47,16 @@ class MemoryStore:
         """Take in events in the order given; False for one that was known already."""
         if not events:
             return []
-        keys = keys_of(Requests.from_rows([{**event.job, "submit_time": event.submit_time} for event in events]))
+        asked = asked_of(Requests.from_rows([{**event.job, "submit_time": event.submit_time} for event in events]))
         with self._lock:
-            return [self._observe(event, keys[i]) for i, event in enumerate(events)]
+            return [self._observe(event, asked, i) for i, event in enumerate(events)]
 
     def read(self, requests: Requests) -> HistoryRows:
         """Return what is known of each request as of its submit time."""
         with self._lock:
             return self._state.read(requests)
 
-    def _observe(self, event: Event, keys: np.ndarray) -> bool:
+    def _observe(self, event: Event, asked: Asked, i: int) -> bool:
         job = (event.cluster, identity(event.job_id, event.submit_time))
         if job in self._ended or self._in_snapshot(job[1], event.end_time):
             return False
@@ -65,15 +64,14 @@ class MemoryStore:
             if job in self._started:
                 return False
             self._started[job] = event.start_time
-            self._state.observe_start(keys, event.start_time)
+            self._state.observe_start(asked, i, event.start_time)
             return True
-        request = event.job.get("wallclock_req")
         self._state.observe_end(
-            keys,
+            asked,
+            i,
             Ended(
                 end=event.end_time,
                 run=float(event.end_time - event.start_time),
-                request=nan if request is None else float(request),
                 failed=event.state not in {None, GOOD_STATE},
                 start_seen=self._started.pop(job, None),
             ),

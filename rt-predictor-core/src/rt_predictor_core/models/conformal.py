@@ -1,61 +1,132 @@
-"""Conformal calibration of the quantiles, per history tier.
+"""Adaptive conformal calibration: which level to read so that what is said holds, per history tier.
 
-Each quantile level is moved by the amount that made it hold on newer jobs, which no member had seen: conformalized
-quantile regression with one-sided levels (Romano, Patterson, Candes, "Conformalized Quantile Regression", NeurIPS
-2019, asymmetric form), by group (Mondrian). Small groups lean on the whole. The median stays as the members gave it.
+Each ended job tells at which level of its own forecast its run time lay. For every tier and nominal level one number
+follows those levels: the level to read instead. It rises when too many jobs lie above it and falls when too few do,
+so coverage holds in the long run whatever drifts: adaptive conformal inference (Gibbs, Candes, "Adaptive Conformal
+Inference Under Distribution Shift", NeurIPS 2021), as quantile tracking (Angelopoulos, Candes, Tibshirani, "Conformal
+PID Control for Time Series Prediction", NeurIPS 2023), by group (Mondrian). Levels have no unit, so that one step
+fits every site. The median quantile stays as the members gave it.
+
+Two kinds of level are followed: those of the quantiles, and those of recommended wallclocks, which count in whole
+minutes and so hold for more jobs than the quantile below them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numba import njit
 
 from rt_predictor_core.features.keys import TIERS
 
-SHRINKAGE_JOBS = 200.0
-"""A tier with this many jobs weighs its own offset and that of all jobs equally."""
+WALLCLOCK_LEVELS: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""One minus the accepted risks of a recommended wallclock that are followed; others lie between them."""
 
-_MEDIAN = 0.5
+STEP: Final = 0.01
+"""How far a missed quantile moves its level, times the probability of such a miss."""
+
+LOWEST, HIGHEST = 1e-3, 1.0 - 1e-4
+"""No level below or above these is read."""
+
+SHRINKAGE_JOBS: Final = 200.0
+"""A tier with this many jobs starts halfway between the levels of its own jobs and of all jobs."""
+
+MEDIAN: Final = 0.5
+
+QUANTILE, WALLCLOCK = 0, 1
+"""Columns of ``level_of_run``: of the run time itself, and of it in whole minutes."""
 
 
-@dataclass(frozen=True)
-class Conformal:
-    """Offsets of the quantiles in units of the target, float64[len(TIERS), levels]."""
-
-    offsets: np.ndarray
-
-    def apply(self, quantiles: np.ndarray, tier: np.ndarray) -> np.ndarray:
-        """Return calibrated quantiles float64[n, levels] for jobs of the given tiers, uint8[n]."""
-        return np.asarray(quantiles + self.offsets[tier])
-
-
-def fit(quantiles: np.ndarray, y: np.ndarray, tier: np.ndarray, levels: np.ndarray) -> Conformal:
-    """Learn the offsets from jobs that the members had not seen.
-
-    ``quantiles`` float64[n, levels] and ``y`` float64[n] are in units of the target. Without jobs there is nothing
-    to learn and all offsets are 0.
-    """
-    offsets = np.zeros((len(TIERS), len(levels)))
-    residuals = y[:, None] - quantiles
-    for column, level in enumerate(levels):
-        if level == _MEDIAN or not len(y):
+@njit(cache=True, nogil=True)
+def _learn(read: np.ndarray, level_of_run: np.ndarray, levels: np.ndarray, quantiles: int) -> None:
+    for i in range(len(levels)):
+        if i < quantiles and levels[i] == MEDIAN:
             continue
-        overall = conformal_quantile(residuals[:, column], level)
-        for t in range(len(TIERS)):
-            own = residuals[tier == t, column]
-            share = len(own) / (len(own) + SHRINKAGE_JOBS)
-            special = conformal_quantile(own, level) if len(own) else overall
-            offsets[t, column] = share * special + (1.0 - share) * overall
-    return Conformal(offsets)
+        missed = 1.0 if level_of_run[QUANTILE if i < quantiles else WALLCLOCK] > read[i] else 0.0
+        read[i] = min(max(read[i] + STEP * (missed - (1.0 - levels[i])), LOWEST), HIGHEST)
 
 
-def conformal_quantile(residuals: np.ndarray, level: float) -> float:
-    """Return the residual that a new, exchangeable one stays under with probability ``level``.
+@njit(cache=True, nogil=True)
+def _track(
+    ends: np.ndarray,
+    jobs: np.ndarray,
+    tier: np.ndarray,
+    level_of_run: np.ndarray,
+    levels: np.ndarray,
+    quantiles: int,
+    read: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    for e in range(len(jobs)):
+        j = jobs[e]
+        if ends[e]:
+            _learn(read[tier[j]], level_of_run[j], levels, quantiles)
+        else:
+            out[j] = read[tier[j]]
 
-    The finite-sample rank moves away from the median on both sides, so that intervals err towards covering.
+
+class Calibration:
+    """The levels to read now, per tier.
+
+    Attributes
+    ----------
+    levels: float64[m], nominal: those of the quantiles, then ``WALLCLOCK_LEVELS``. quantiles: number of the former.
+    read: float64[len(TIERS), m], what to read instead.
     """
-    n = len(residuals)
-    rank = (n + 1) * level
-    rank = np.ceil(rank) if level > _MEDIAN else np.floor(rank)
-    return float(np.sort(residuals)[int(np.clip(rank, 1, n)) - 1])
+
+    def __init__(self, quantile_levels: np.ndarray, read: np.ndarray | None = None) -> None:
+        self.quantiles = len(quantile_levels)
+        self.levels = np.append(quantile_levels, WALLCLOCK_LEVELS)
+        self.read = np.tile(self.levels, (len(TIERS), 1)) if read is None else read.copy()
+        if self.read.shape != (len(TIERS), len(self.levels)):
+            raise ValueError(
+                f"calibration {self.read.shape} does not fit {len(TIERS)} tiers, {len(self.levels)} levels"
+            )
+        if not ((self.read >= LOWEST) & (self.read <= HIGHEST)).all():
+            raise ValueError(f"calibration: a level does not fit [{LOWEST}, {HIGHEST}]")
+
+    def at(self, tier: np.ndarray) -> np.ndarray:
+        """Return the levels to read for jobs of the tiers, uint8[n]: float64[n, m]."""
+        return np.asarray(self.read[tier])
+
+    def learn(self, tier: int, level_of_run: np.ndarray) -> None:
+        """Take in at which levels of what was forecast before calibration a run time lay, float64[2]."""
+        _learn(self.read[tier], level_of_run, self.levels, self.quantiles)
+
+    def start(self, tier: np.ndarray, level_of_run: np.ndarray) -> None:
+        """Begin with the levels that held on ``n`` ended jobs, float64[n, 2]; without jobs nothing changes."""
+        if not len(tier):
+            return
+        overall = self._held(level_of_run)
+        for t in range(len(TIERS)):
+            own = level_of_run[tier == t]
+            share = len(own) / (len(own) + SHRINKAGE_JOBS)
+            special = self._held(own) if len(own) else overall
+            self.read[t] = np.clip(share * special + (1.0 - share) * overall, LOWEST, HIGHEST)
+
+    def track(
+        self, ends: np.ndarray, jobs: np.ndarray, tier: np.ndarray, level_of_run: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Run through events in order: bool[m] whether job ``jobs[e]``, int64[m], ended or was submitted.
+
+        Writes the levels to read for each submitted job into ``out``, float64[n, m].
+        """
+        _track(ends, jobs, tier, level_of_run, self.levels, self.quantiles, self.read, out)
+
+    def _held(self, level_of_run: np.ndarray) -> np.ndarray:
+        split = self.quantiles
+        held = [
+            _levels_that_held(level_of_run[:, QUANTILE], self.levels[:split]),
+            _levels_that_held(level_of_run[:, WALLCLOCK], self.levels[split:]),
+        ]
+        held[0][self.levels[:split] == MEDIAN] = MEDIAN
+        return np.concatenate(held)
+
+
+def _levels_that_held(level_of_run: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return for each level the one under which such a share of the jobs lay, erring away from the median."""
+    n = len(level_of_run)
+    ranks = (n + 1) * levels
+    ranks = np.clip(np.where(levels > MEDIAN, np.ceil(ranks), np.floor(ranks)), 1, n).astype(int)
+    return np.asarray(np.sort(level_of_run)[ranks - 1])

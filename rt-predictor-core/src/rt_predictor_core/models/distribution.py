@@ -74,10 +74,12 @@ class Distribution:
     def quantile(self, level: float | np.ndarray) -> np.ndarray:
         """Return the total run time [s] that is not exceeded with probability ``level``, in (0, 1).
 
-        float64[n] for one level, float64[n, m] for levels float64[m]. Above ``elapsed`` and never past the limit; a
-        job that is at its limit or past it ends at once.
+        float64[n] for one level, float64[n, m] for levels float64[m], or float64[n, m] with each job's own. Above
+        ``elapsed`` and never past the limit; a job that is at its limit or past it ends at once.
         """
-        times = _quantiles(np.atleast_1d(level), self.levels, self.times, self.limit, self.elapsed)
+        # a copy: compiled code would be compiled again for an array that cannot be written to
+        asked = np.array(np.broadcast_to(level, (len(self.times), np.atleast_2d(level).shape[1])), float, order="C")
+        times = _quantiles(asked, self.levels, self.times, self.limit, self.elapsed)
         return np.asarray(times if np.ndim(level) else times[:, 0])
 
     def mode(self) -> np.ndarray:
@@ -129,12 +131,12 @@ def _time_at(level: float, left: float, levels: np.ndarray, times: np.ndarray) -
 def _quantiles(
     asked: np.ndarray, levels: np.ndarray, times: np.ndarray, limit: np.ndarray, elapsed: np.ndarray
 ) -> np.ndarray:
-    out = np.empty((len(times), len(asked)))
+    out = np.empty(asked.shape)
     for i in range(len(times)):
         left = _unfinished(elapsed[i], False, levels, times[i])
-        for j in range(len(asked)):
+        for j in range(asked.shape[1]):
             # of those that need longer than elapsed
-            time = _time_at((1.0 - left) + left * asked[j], left * (1.0 - asked[j]), levels, times[i])
+            time = _time_at((1.0 - left) + left * asked[i, j], left * (1.0 - asked[i, j]), levels, times[i])
             if elapsed[i] > 0.0:
                 time = max(time, np.nextafter(elapsed[i], np.inf))
             out[i, j] = min(time, max(limit[i], elapsed[i]))

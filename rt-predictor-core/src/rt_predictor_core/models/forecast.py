@@ -7,17 +7,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 
+from rt_predictor_core.features import history as features
 from rt_predictor_core.features.table import HistoryRows, assemble
 from rt_predictor_core.models.blend import blend, monotone
-from rt_predictor_core.models.conformal import Conformal
+from rt_predictor_core.models.conformal import HIGHEST, LOWEST, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.distribution import Distribution
-from rt_predictor_core.models.target import Target
+from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
 from rt_predictor_core.models.trees import Forest
 from rt_predictor_core.requests import Requests
 
 MINUTE = 60
 """Schedulers keep limits in whole minutes [s]."""
+
+_USUAL = features.FEATURES.index("near_q50_log")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Forecasts:
     wallclock_req: float64[n], requested wallclock [s], NaN if unknown.
     limit: float64[n], when the scheduler kills the job [s]; infinite where it does not.
     tier: uint8[n]. jobs: uint32[n]. See ``features.table.HistoryRows``.
+    plain: float64[n, levels], run times [s] before calibration, which ``level_of`` compares with what comes true.
+    read: float64[n, len(WALLCLOCK_LEVELS)], levels of the plain quantiles at which recommended wallclocks lie.
+    chance: float64[n], probability to run into the requested wallclock before the start; NaN without one.
+    usual: float64[n], what the job's neighbours took [s]; NaN where there are none.
     elapsed: float64[n], how long the jobs have run [s]; None before they start.
     """
 
@@ -40,6 +48,10 @@ class Forecasts:
     limit: np.ndarray
     tier: np.ndarray
     jobs: np.ndarray
+    plain: np.ndarray
+    read: np.ndarray
+    chance: np.ndarray
+    usual: np.ndarray
     elapsed: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -67,56 +79,125 @@ class Forecasts:
 
     @property
     def most_likely(self) -> np.ndarray:
-        """Most likely run time, float64[n] in seconds; see ``Distribution.mode``."""
-        return self.distribution.mode()
+        """Most likely run time, float64[n] in seconds.
+
+        What the job's neighbours took, their weighted median; where there are none, and once the job runs, the mode
+        of the distribution (``Distribution.mode``).
+        """
+        if self.elapsed is not None:
+            return self.distribution.mode()
+        known = np.minimum(np.maximum(self.usual, SHORTEST_SECONDS), self.limit)
+        return np.where(np.isnan(known), self.distribution.mode(), known)
 
     @property
     def exceeds(self) -> np.ndarray:
         """Probability to run into the requested wallclock, float64[n]; NaN without one."""
-        return self.distribution.exceedance(self.wallclock_req)
+        if self.elapsed is None:
+            return self.chance
+        # of those that come so far; they have run into it where they are there already
+        left = np.maximum(1.0 - self.distribution.outlasted, self.chance)
+        return np.where(self.elapsed >= self.wallclock_req, 1.0, self.chance / left)
 
     def wallclock(self, risk: float) -> np.ndarray:
         """Return the wallclock to request so that the job runs longer with probability ``risk``.
 
         int64[n] in seconds, rounded up to minutes, and never above the request where the scheduler enforces it, unless
-        the job has run for longer already. ``risk`` lies in (0, 1). See ``Distribution.quantile``.
+        the job has run for longer already. ``risk`` lies in (0, 1); of a job that runs, it is the risk that is left.
         """
-        exact = self.distribution.quantile(1.0 - risk)
+        elapsed = self.distribution.elapsed
+        plain = _unlimited(self.levels, self.plain)
+        # nominal levels and, per job, the levels to read for them: one line from 0 to 1
+        known = np.concatenate([[0.0], WALLCLOCK_LEVELS, [1.0]])
+        read = np.sort(np.column_stack([np.zeros(len(self)), self.read, np.ones(len(self))]), axis=1)
+        outlasted = _between(plain.cdf(elapsed), read, np.broadcast_to(known, read.shape))
+        level = _between(1.0 - risk * (1.0 - outlasted), np.broadcast_to(known, read.shape), read)
+        exact = plain.quantile(np.clip(level, LOWEST, HIGHEST)[:, None])[:, 0]
+        exact = np.minimum(np.maximum(exact, np.nextafter(elapsed, np.inf)), np.maximum(self.limit, elapsed))
         request = np.where(np.isfinite(self.limit), self.wallclock_req, np.inf)
-        exact = np.minimum(exact, np.maximum(request, self.distribution.elapsed))
+        exact = np.minimum(exact, np.maximum(request, elapsed))
         return np.asarray(np.ceil(exact / MINUTE) * MINUTE, np.int64)
 
 
 @dataclass(frozen=True)
 class Forecaster:
-    """A trained ensemble: everything between the feature table and the forecast."""
+    """A trained ensemble: everything between the feature table and the forecast.
+
+    ``weights`` are float64[levels] of each member; at each level they sum to 1, equal among the members that are heard.
+    ``chance`` gives the log-odds to run into the requested wallclock, one output. ``calibration`` alone changes, as
+    jobs end.
+    """
 
     levels: np.ndarray
     members: Mapping[str, Forest]
-    weights: Mapping[str, float]
-    conformal: Conformal
+    weights: Mapping[str, np.ndarray]
+    chance: Forest
+    calibration: Calibration
     target: Target
 
     def raw(self, table: np.ndarray) -> np.ndarray:
-        """Return the blended quantiles before calibration, float64[n, levels] in units of the target."""
-        used = [name for name in self.members if self.weights[name] > 0.0]
-        return blend([self.members[name].evaluate(table) for name in used], [self.weights[name] for name in used])
+        """Return the blended quantiles before calibration, float64[n, levels] in units of the target, rising."""
+        heard = np.stack([self.weights[name] > 0.0 for name in self.members])
+        said = [member.evaluate(table) for member in self.members.values()]
+        return monotone(blend(said, heard))
 
     def forecast(self, requests: Requests, history: HistoryRows) -> Forecasts:
         """Forecast jobs from their requests and what the history says of them."""
-        return self.finish(self.raw(assemble(requests, history)), requests, history)
+        table = assemble(requests, history)
+        read = self.calibration.at(history.tier)
+        return self.finish(Said(self.raw(table), self.chance.evaluate(table)[:, 0]), requests, history, read)
 
-    def finish(self, raw: np.ndarray, requests: Requests, history: HistoryRows) -> Forecasts:
-        """Turn blended quantiles in units of the target into forecasts."""
-        wallclock = requests.wallclock_req
-        y = monotone(self.conformal.apply(monotone(raw), history.tier))
-        free = self.target.backward(y, wallclock)
-        limit = self.target.limit(wallclock)
+    def finish(self, said: Said, requests: Requests, history: HistoryRows, read: np.ndarray) -> Forecasts:
+        """Turn what the members said into forecasts; ``read`` are each job's levels, see ``Calibration.at``."""
+        wallclock, split = requests.wallclock_req, len(self.levels)
+        plain = self.target.backward(said.raw, wallclock)
+        free = _unlimited(self.levels, plain).quantile(np.sort(read[:, :split], axis=1))
         return Forecasts(
             levels=self.levels,
-            free=free,
+            free=np.maximum(free, SHORTEST_SECONDS),
             wallclock_req=wallclock,
-            limit=limit,
+            limit=self.target.limit(wallclock),
             tier=history.tier,
             jobs=history.jobs,
+            plain=plain,
+            read=read[:, split:],
+            chance=np.where(np.isnan(wallclock), np.nan, 1.0 / (1.0 + np.exp(-said.log_odds))),
+            usual=np.expm1(history.features[:, _USUAL].astype(np.float64)),
         )
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the members said of ``n`` jobs.
+
+    Attributes
+    ----------
+    raw: float64[n, levels], blended quantiles in units of the target, rising. log_odds: float64[n], see ``Forecaster``.
+    """
+
+    raw: np.ndarray
+    log_odds: np.ndarray
+
+
+def level_of(levels: np.ndarray, plain: np.ndarray, run: np.ndarray) -> np.ndarray:
+    """Return at which levels of quantiles before calibration run times, float64[n] in seconds, lie: float64[n, 2].
+
+    The probability integral transform; where quantiles coincide, the lowest level that reaches the time. The second
+    column is for limits in whole minutes: the lowest level whose time, rounded up, reaches the run time.
+    """
+    distribution = _unlimited(levels, plain)
+    whole = (np.ceil(run / MINUTE) - 1.0) * MINUTE
+    after = np.nextafter(np.maximum(whole, 0.0), np.inf)
+    return 1.0 - np.column_stack([distribution.exceedance(run), distribution.exceedance(after)])
+
+
+@njit(cache=True, nogil=True)
+def _between(at: np.ndarray, known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return per row the value at ``at``, float64[n], on straight lines between values at rising places, [n, k]."""
+    out = np.empty(len(at))
+    for i in range(len(at)):
+        out[i] = np.interp(at[i], known[i], values[i])
+    return out
+
+
+def _unlimited(levels: np.ndarray, times: np.ndarray) -> Distribution:
+    return Distribution(levels, times, np.full(len(times), np.inf), np.zeros(len(times)))

@@ -7,12 +7,13 @@ library's own comparison into this one, missing values included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Protocol, Self
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numba import njit
+
+from rt_predictor_core.models.arrays import Flat
 
 
 @njit(cache=True, nogil=True)
@@ -74,21 +75,7 @@ class Forest(Protocol):
 
 
 @dataclass(frozen=True)
-class _Flat:
-    """Arrays that are written and read by their names."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Return the forest that the arrays describe; KeyError names one that is missing."""
-        return cls(**{field.name: np.ascontiguousarray(arrays[field.name]) for field in fields(cls)})
-
-
-@dataclass(frozen=True)
-class BinaryForest(_Flat):
+class BinaryForest(Flat):
     """Binary trees.
 
     Attributes
@@ -128,7 +115,7 @@ class BinaryForest(_Flat):
 
 
 @dataclass(frozen=True)
-class ObliviousForest(_Flat):
+class ObliviousForest(Flat):
     """Oblivious trees: all nodes of a level share one question, the answers are the bits of the leaf's number.
 
     Attributes
@@ -160,7 +147,3 @@ class ObliviousForest(_Flat):
             out,
         )
         return out
-
-
-SHAPES: dict[str, type[BinaryForest | ObliviousForest]] = {"binary": BinaryForest, "oblivious": ObliviousForest}
-"""The shapes by the name that the manifest uses."""

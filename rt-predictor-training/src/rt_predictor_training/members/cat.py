@@ -28,21 +28,15 @@ def fit(task: Task) -> Fitted:
     model = catboost.CatBoostRegressor(
         loss_function=f"MultiQuantile:alpha={','.join(str(level) for level in task.levels)}",
         iterations=task.trees,
-        early_stopping_rounds=task.patience,
-        use_best_model=True,
         thread_count=task.threads,
         random_seed=task.seed,
         allow_writing_files=False,
         verbose=False,
         **task.parameters,
     )
-    model.fit(
-        catboost.Pool(task.train.x, task.train.y),
-        eval_set=catboost.Pool(task.stop.x, task.stop.y),
-        callbacks=[_OnTree(task)],
-    )
+    model.fit(catboost.Pool(task.train.x, task.train.y), callbacks=[_OnTree(task)])
     forest = flatten(model)
-    rows = sample(task.stop.x)
+    rows = sample(task.train.x)
     verify("catboost", forest, model.predict(rows).reshape(len(rows), -1), rows)
     return Fitted(
         name="catboost",
@@ -50,7 +44,6 @@ def fit(task: Task) -> Fitted:
         shape="oblivious",
         forest=forest,
         native={"members/catboost.cbm": _saved(model, "cbm")},
-        trees=model.tree_count_,
     )
 
 

@@ -17,7 +17,7 @@ def fit(task: Task) -> Fitted:
     """Fit the quantiles with LightGBM and flatten the trees."""
     parameters = {
         "objective": "quantile",
-        "metric": "quantile",
+        "metric": "none",
         "num_threads": task.threads,
         "seed": task.seed,
         "deterministic": True,
@@ -26,10 +26,9 @@ def fit(task: Task) -> Fitted:
         **task.parameters,
     }
     train = lgb.Dataset(task.train.x, task.train.y, params=parameters, free_raw_data=False)
-    stop = lgb.Dataset(task.stop.x, task.stop.y, reference=train, free_raw_data=False)
-    boosters = [_fit_level(parameters, level, train, stop, task) for level in task.levels]
+    boosters = [_fit_level(parameters, level, train, task) for level in task.levels]
     forest = flatten(boosters)
-    rows = sample(task.stop.x)
+    rows = sample(task.train.x)
     verify("lightgbm", forest, np.column_stack([booster.predict(rows) for booster in boosters]), rows)
     return Fitted(
         name="lightgbm",
@@ -37,16 +36,13 @@ def fit(task: Task) -> Fitted:
         shape="binary",
         forest=forest,
         native={
-            f"members/lightgbm-q{round(100 * level):02d}.txt": booster.model_to_string(
-                num_iteration=booster.best_iteration
-            ).encode()
+            f"members/lightgbm-q{round(100 * level):02d}.txt": booster.model_to_string().encode()
             for level, booster in zip(task.levels, boosters, strict=True)
         },
-        trees=max(booster.best_iteration for booster in boosters),
     )
 
 
-def _fit_level(parameters: dict[str, Any], level: float, train: Any, stop: Any, task: Task) -> Any:
+def _fit_level(parameters: dict[str, Any], level: float, train: Any, task: Task) -> Any:
     def on_tree(_environment: Any) -> None:
         task.on_tree()
 
@@ -54,8 +50,7 @@ def _fit_level(parameters: dict[str, Any], level: float, train: Any, stop: Any, 
         {**parameters, "alpha": level},
         train,
         num_boost_round=task.trees,
-        valid_sets=[stop],
-        callbacks=[lgb.early_stopping(task.patience, verbose=False), on_tree],
+        callbacks=[on_tree],
     )
 
 
@@ -67,7 +62,7 @@ def flatten(boosters: list[Any]) -> BinaryForest:
     roots, outputs = [], []
     nodes = leaves = 0
     for output, booster in enumerate(boosters):
-        for tree in _trees(booster.model_to_string(num_iteration=booster.best_iteration)):
+        for tree in _trees(booster.model_to_string()):
             columns["leaf"].append(_numbers(tree, "leaf_value", float))
             outputs.append(output)
             inner = int(tree["num_leaves"]) - 1

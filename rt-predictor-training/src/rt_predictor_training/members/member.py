@@ -19,7 +19,7 @@ _CHECKED_ROWS = 2000
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows to fit or to stop on: ``x`` float32[n, features], ``y`` float64[n] in units of the target."""
+    """Rows to fit: ``x`` float32[n, features], ``y`` float64[n] in units of the target."""
 
     x: np.ndarray
     y: np.ndarray
@@ -32,15 +32,12 @@ class Fold:
 class Task:
     """What a member is asked to do.
 
-    ``stop`` are newer jobs on which trees are added only while they help. ``parameters`` are the library's own, from
-    the profile; ``trees`` is their greatest number. ``on_tree`` is called after each boosting round.
+    ``parameters`` are the library's own, from the profile. ``on_tree`` is called after each boosting round.
     """
 
     train: Fold
-    stop: Fold
     levels: tuple[float, ...]
     trees: int
-    patience: int
     parameters: Mapping[str, Any]
     threads: int
     seed: int
@@ -56,7 +53,6 @@ class Fitted:
     shape: str
     forest: BinaryForest | ObliviousForest
     native: Mapping[str, bytes]
-    trees: int
 
 
 class Fit(Protocol):

@@ -39,17 +39,14 @@ def fit(task: Task) -> Fitted:
     }
     shared = {"max_bin": parameters.get("max_bin", 256), "nthread": task.threads}
     train = xgb.QuantileDMatrix(task.train.x, label=task.train.y, **shared)
-    stop = xgb.QuantileDMatrix(task.stop.x, label=task.stop.y, ref=train, **shared)
     booster = xgb.train(
         parameters,
         train,
         num_boost_round=task.trees,
-        evals=[(stop, "stop")],
-        callbacks=[_OnTree(task), xgb.callback.EarlyStopping(rounds=task.patience, save_best=True)],
-        verbose_eval=False,
+        callbacks=[_OnTree(task)],
     )
     forest = flatten(booster, len(task.levels))
-    rows = sample(task.stop.x)
+    rows = sample(task.train.x)
     verify("xgboost", forest, booster.inplace_predict(rows).reshape(len(rows), -1).astype(float), rows)
     return Fitted(
         name="xgboost",
@@ -57,7 +54,6 @@ def fit(task: Task) -> Fitted:
         shape="binary",
         forest=forest,
         native={"members/xgboost.ubj": bytes(booster.save_raw("ubj"))},
-        trees=booster.num_boosted_rounds(),
     )
 
 

@@ -19,7 +19,6 @@ SHIPPED = ("quick", "standard", "m2max")
 class Folds:
     """Shares of the log given to each purpose, by submit time, oldest first; what is left is for training."""
 
-    stop: float
     calibration: float
     score: float
 
@@ -32,8 +31,9 @@ class Profile:
     ----------
     levels: quantile levels, rising, 0.05, 0.5 and 0.95 among them. target_power: see ``models.target``.
     chunk_rows: rows read at a time. threads: per library. memory_gib: what training may use.
-    trees, patience: greatest number of boosting rounds, and rounds without gain after which to stop.
-    refit: whether to fit again on newer jobs after scoring. members: parameters of each library.
+    trees: boosting rounds. train_jobs: members are fitted on at most this many of the newest ended jobs; the history
+    features and the neighbours still know all of them.
+    refit: whether to fit again on the newest jobs after scoring. members: parameters of each library.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Profile:
     threads: int
     memory_gib: float
     trees: int
-    patience: int
+    train_jobs: int
     seed: int
     refit: bool
     folds: Folds
@@ -84,10 +84,10 @@ def _check(profile: Profile) -> None:
         raise ValueError("levels must lie between 0 and 1")
     if not 0.0 < profile.target_power <= 1.0:
         raise ValueError("target_power must lie in (0, 1]")
-    shares = (profile.folds.stop, profile.folds.calibration, profile.folds.score)
+    shares = (profile.folds.calibration, profile.folds.score)
     if min(shares) <= 0.0 or sum(shares) >= 1.0:
         raise ValueError("the folds' shares must be positive and leave something for training")
-    for key in ("chunk_rows", "trees", "patience"):
+    for key in ("chunk_rows", "trees", "train_jobs"):
         if getattr(profile, key) < 1:
             raise ValueError(f"{key} must be at least 1")
 

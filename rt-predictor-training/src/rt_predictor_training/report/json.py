@@ -107,11 +107,12 @@ def _dial(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _risk(outcome: Outcome, risk: float, bound: np.ndarray) -> dict[str, Any]:
-    longer = ran_past(outcome.run, bound, outcome.at_limit)
+    longer = outcome.run > bound
     over_time = [rate(longer[group.rows]) for group in by_tenth(outcome) if len(group.rows)]
     return {
         "risk": risk,
         "rate": rate(longer),
+        "rate_with_limit": rate(ran_past(outcome.run, bound, outcome.at_limit)),
         "rate_lowest_tenth": min(over_time, default=None),
         "rate_highest_tenth": max(over_time, default=None),
         "bound_to_request": mean_ratio(bound, outcome.wallclock_req),
