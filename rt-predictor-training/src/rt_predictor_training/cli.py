@@ -26,11 +26,14 @@ from rt_predictor_formats.errors import Problem
 P = ParamSpec("P")
 R = TypeVar("R")
 
+SILENT_SECONDS = 10.0
+"""A stage that takes less says nothing in between."""
+
 _PATH = click.Path(path_type=Path)
 
 
 class Bars:
-    """Progress bars on a terminal, one line per stage elsewhere; always on stderr."""
+    """Progress bars on a terminal; elsewhere one line per stage, and one per tenth of a long one; on stderr."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -44,6 +47,7 @@ class Bars:
             disable=not self._console.is_terminal,
         )
         self._task: TaskID | None = None
+        self._stage, self._total, self._begin, self._told = "", 1, 0.0, 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -56,12 +60,23 @@ class Bars:
         """Begin a stage of ``total`` steps."""
         if not self._console.is_terminal:
             self._console.print(f"{name} ...")
+        self._stage, self._total, self._begin, self._told = name, total, time.monotonic(), 0
         self._task = self._progress.add_task(name, total=total)
 
     def advance(self, done: int) -> None:
         """Say how many steps of the stage are done."""
         if self._task is not None:
             self._progress.update(self._task, completed=done)
+        if not self._console.is_terminal:
+            self._tell(done)
+
+    def _tell(self, done: int) -> None:
+        """Say how long a stage will still take, each time that a tenth of it is done."""
+        took, tenth = time.monotonic() - self._begin, 10 * done // max(self._total, 1)
+        if took >= SILENT_SECONDS and self._told < tenth < 10:  # noqa: PLR2004 - all ten tenths
+            self._told = tenth
+            left = took / done * (self._total - done)
+            self._console.print(f"{self._stage} {done}/{self._total}, about {left / 60:.1f} min left")
 
 
 def reported(command: Callable[P, R]) -> Callable[P, R]:
