@@ -41,8 +41,8 @@ def test_a_forecast_has_all_its_parts(client: Any, job: Any) -> None:
     assert seconds == sorted(seconds)
     assert levels == sorted(levels)
     assert forecast.median_seconds == seconds[levels.index(0.5)]
-    assert (forecast.interval.lower_seconds, forecast.interval.upper_seconds) == (seconds[0], seconds[-1])
-    assert forecast.interval.nominal_coverage == pytest.approx(levels[-1] - levels[0])
+    assert forecast.interval.lower_seconds < forecast.median_seconds < forecast.interval.upper_seconds
+    assert forecast.interval.nominal_coverage == 0.9
     assert seconds[0] / 2 < forecast.most_likely_seconds <= seconds[-1]
     assert forecast.recommended_wallclock.seconds % 60 == 0
     assert forecast.recommended_wallclock.risk == 0.1

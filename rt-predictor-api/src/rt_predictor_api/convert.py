@@ -19,6 +19,7 @@ from rt_predictor_api.validation import Violation, violations
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.history.journal import REQUEST_COLUMNS, Event
+from rt_predictor_core.models.conformal import COVERAGE
 from rt_predictor_core.requests import Requests
 from rt_predictor_core.schema import BY_NAME
 from rtpredictor.v1 import forecast_pb2, history_service_pb2, job_pb2, model_service_pb2
@@ -97,7 +98,7 @@ def _shared(kind: type[_Told], answer: Answer, risk: float) -> _Told:
     """Return what all forecasts of an answer have in common; copying it takes half the time of building each."""
     levels = answer.forecasts.levels.tolist()
     return kind(
-        interval=forecast_pb2.Interval(nominal_coverage=_coverage(levels)),
+        interval=forecast_pb2.Interval(nominal_coverage=COVERAGE),
         quantiles=[forecast_pb2.Quantile(level=level) for level in levels],
         recommended_wallclock=forecast_pb2.RecommendedWallclock(risk=risk),
         model_version=answer.version,
@@ -110,6 +111,7 @@ def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
     passed = made.distribution.elapsed
     columns = (
         made.quantiles - passed[:, None],
+        made.interval - passed[:, None],
         made.median - passed,
         made.most_likely - passed,
         made.wallclock(risk),
@@ -122,11 +124,10 @@ def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
 
 
 def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tuple[Any, ...]) -> None:
-    quantiles, median, most_likely, wallclock, exceeds, requested, tier, jobs = row
+    quantiles, interval, median, most_likely, wallclock, exceeds, requested, tier, jobs = row
     out.median_seconds = median
     out.most_likely_seconds = most_likely
-    out.interval.lower_seconds = quantiles[0]
-    out.interval.upper_seconds = quantiles[-1]
+    out.interval.lower_seconds, out.interval.upper_seconds = interval
     for quantile, seconds in zip(out.quantiles, quantiles, strict=True):
         quantile.seconds = seconds
     out.recommended_wallclock.seconds = wallclock
@@ -146,8 +147,8 @@ def arrow_results(answer: Answer, risk: float) -> bytes:
     columns: dict[str, tuple[Any, pa.DataType]] = {
         "median_seconds": (made.median, seconds),
         "most_likely_seconds": (made.most_likely, seconds),
-        "lower_seconds": (made.quantiles[:, 0], seconds),
-        "upper_seconds": (made.quantiles[:, -1], seconds),
+        "lower_seconds": (made.interval[:, 0], seconds),
+        "upper_seconds": (made.interval[:, 1], seconds),
     }
     for number, level in enumerate(made.levels.tolist()):
         columns[quantile_column(level)] = (made.quantiles[:, number], seconds)
@@ -267,8 +268,3 @@ def _event(event: job_pb2.JobEvent) -> Event:
         state=job_pb2.JobState.Name(event.state).removeprefix("JOB_STATE_") if ended and event.state else None,
         job=row,
     )
-
-
-def _coverage(levels: Sequence[float]) -> float:
-    # rounded, since 0.95 - 0.05 is not 0.9 in binary
-    return round(levels[-1] - levels[0], 6)

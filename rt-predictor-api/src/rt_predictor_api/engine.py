@@ -175,7 +175,7 @@ class Engine:
             if event.end_time is None or event.end_time <= event.start_time or said.version != version:
                 continue
             run = np.array([float(event.end_time - event.start_time)])
-            level = level_of(forecaster.levels, np.array([said.plain]), run)[0]
+            level = level_of(forecaster.levels, np.array([said.plain]), run, forecaster.target.leeway)[0]
             forecaster.calibration.learn(said.tier, level)
             learnt += 1
         if learnt:
@@ -221,7 +221,7 @@ def _forecast(served: Served, requests: Requests) -> Forecasts:
 
 def _said(forecasts: Forecasts, version: str) -> list[Said]:
     """Return what the forecasts of a model are compared with later."""
-    ends = (forecasts.median, forecasts.quantiles[:, 0], forecasts.quantiles[:, -1])
+    ends = (forecasts.median, *forecasts.interval.T)
     rows = zip(*(end.tolist() for end in ends), forecasts.plain.tolist(), forecasts.tier.tolist(), strict=True)
     return [Said(median, low, high, tuple(plain), tier, version) for median, low, high, plain, tier in rows]
 

@@ -45,7 +45,7 @@ class Forecast:
     Attributes
     ----------
     median_seconds, most_likely_seconds: median and most likely run time [s].
-    lower_seconds, upper_seconds: central interval [s] that covers ``nominal_coverage`` of such jobs.
+    lower_seconds, upper_seconds: interval [s] that covers ``nominal_coverage`` of such jobs.
     quantiles: pairs of level and run time [s], by rising level.
     recommended_seconds: wallclock to request [s] if ``risk`` is the accepted probability of being killed.
     probability_exceeds_request: of running past the requested wallclock; None if none was given.

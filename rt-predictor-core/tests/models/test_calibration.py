@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_predictor_core.features.keys import TIERS
-from rt_predictor_core.models.conformal import HIGHEST, LOWEST, STEP, WALLCLOCK_LEVELS, Calibration
+from rt_predictor_core.models.conformal import HIGHEST, INTERVAL_LEVELS, LOWEST, STEP, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.distribution import Distribution
 from rt_predictor_core.models.forecast import MINUTE, Forecasts, level_of
 
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
-ALL = np.append(LEVELS, WALLCLOCK_LEVELS)
+ALL = np.array([*LEVELS, *INTERVAL_LEVELS, *WALLCLOCK_LEVELS])
 MEDIAN = 2
 NORMAL = np.array([-1.645, -0.674, 0.0, 0.674, 1.645])
 """Quantiles of the standard normal distribution at ``LEVELS``."""
@@ -111,7 +111,7 @@ def test_misses_come_to_their_share_whatever_the_jobs_do(seed: int, jobs: int) -
     calibration, missed = Calibration(LEVELS), np.zeros(len(ALL))
     calibration.read[:] = np.clip(calibration.read, 0.02, 0.98)
     for level in lay:
-        missed += np.repeat(level, [len(LEVELS), len(WALLCLOCK_LEVELS)]) > calibration.read[0]
+        missed += np.repeat(level, [len(LEVELS) + len(INTERVAL_LEVELS), len(WALLCLOCK_LEVELS)]) > calibration.read[0]
         calibration.learn(0, level)
     excess = np.delete(missed / jobs - (1.0 - ALL), MEDIAN)
     # the levels stay within one step of [0.02, 0.98], so what is learnt adds up to less than 1 (Gibbs, Candes 2021)

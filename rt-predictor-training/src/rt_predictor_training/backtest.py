@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rt_predictor_core.history.state import State
+from rt_predictor_core.models.conformal import INTERVAL_LEVELS
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.ablation import FAMILIES, ablations
@@ -111,17 +112,17 @@ def _methods(
     walk: Walk, course: Course, scored: list[Block], profile: Profile, advance: _Advance
 ) -> tuple[Method, ...]:
     rows, first = _evaluated(walk, scored), scored[0].first
-    target, levels = walk.forecaster.target, walk.forecaster.levels
+    target = walk.forecaster.target
     ensemble = walk.forecasts(rows)
-    methods = [Method("ensemble", "ensemble", ensemble.median, ensemble.quantiles)]
+    methods = [Method("ensemble", "ensemble", ensemble.median, ensemble.quantiles, ensemble.interval)]
     for name in walk.said:
         member = walk.forecasts(rows, name)
-        methods.append(Method(name, "member", member.median, member.quantiles))
+        methods.append(Method(name, "member", member.median, member.quantiles, member.interval))
     points = baselines(course.jobs, target)
     methods += [Method(name, "baseline", point[course.ran[first:]]) for name, point in points.items()]
     methods.append(Method("nrel", "model", nrel(course, scored, profile.threads, advance)))
-    interval = request_interval(course, first, target, levels)
-    methods.append(Method("request_interval", "model", interval[:, int(np.searchsorted(levels, 0.5))], interval))
+    shares = request_interval(course, first, target, np.array([0.5, *INTERVAL_LEVELS]))
+    methods.append(Method("request_interval", "model", shares[:, 0], interval=shares[:, 1:]))
     return tuple(methods)
 
 
@@ -150,6 +151,7 @@ def _outcome(trace: str, walk: Walk, course: Course, methods: tuple[Method, ...]
         exceeds=forecasts.exceeds,
         most_likely=forecasts.most_likely,
         bounds={risk: forecasts.wallclock(risk).astype(np.float64) for risk in RISKS},
+        leeway=walk.forecaster.target.leeway,
     )
 
 

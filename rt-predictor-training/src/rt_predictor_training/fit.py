@@ -65,7 +65,10 @@ def fit(jobs: Jobs, rows: HistoryRows, profile: Profile, on_tree: Callable[[str]
     newest = slice(score.first - calibration.first, score.last - calibration.first)
     forecasts = walk.forecasts(newest)
     fold = course.ran[score.first :]
-    scores, dial = _scores(walk, newest, jobs, fold), dial_of(forecasts, jobs.events.run[fold])
+    scores, dial = (
+        _scores(walk, newest, jobs, fold),
+        dial_of(forecasts, jobs.events.run[fold], walk.forecaster.target.leeway),
+    )
     if profile.refit:
         walk.fit(training_rows(course, len(course), profile))
     return Result(walk.forecaster, walk.fitted, walk.chance, scored, fold, forecasts, scores, dial)
@@ -81,16 +84,19 @@ def _scores(walk: Walk, newest: slice, jobs: Jobs, fold: np.ndarray) -> tuple[di
 
 def scores_of(forecasts: Forecasts, run: np.ndarray) -> dict[str, float]:
     """Return the scores of forecasts, by the names and in the units of the backtest's JSON."""
-    lower, upper = (forecasts.quantiles[:, np.searchsorted(forecasts.levels, level)] for level in (0.05, 0.95))
+    lower, upper = forecasts.interval.T
     return {**point_scores(forecasts.median, run), **interval_scores(lower, upper, run)}
 
 
-def dial_of(forecasts: Forecasts, run: np.ndarray) -> tuple[dict[str, Any], ...]:
-    """Return what each accepted risk led to; see ``Manifest.dial``."""
+def dial_of(forecasts: Forecasts, run: np.ndarray, leeway: float) -> tuple[dict[str, Any], ...]:
+    """Return what each accepted risk led to; see ``Manifest.dial``.
+
+    ``leeway`` [s] is how long the scheduler lets jobs run past their wallclock.
+    """
     return tuple(
         {
             "risk": risk,
-            "measured_rate": float((run > bound).mean()),
+            "measured_rate": float((run > bound + leeway).mean()),
             "bound_to_request": mean_ratio(bound, forecasts.wallclock_req),
         }
         for risk, bound in ((risk, forecasts.wallclock(risk)) for risk in RISKS)

@@ -54,7 +54,7 @@ def fold_entry(newest: Newest, forecasts: Forecasts) -> FoldEntry:
 
 def _tier(newest: Newest, forecasts: Forecasts, tier: int) -> TierEntry:
     rows = newest.history.tier == tier
-    lower, upper = (forecasts.quantiles[rows, np.searchsorted(forecasts.levels, level)] for level in (0.05, 0.95))
+    lower, upper = forecasts.interval[rows].T
     return TierEntry(
         TIERS[tier],
         int(rows.sum()),

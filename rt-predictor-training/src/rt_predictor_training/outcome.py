@@ -17,14 +17,15 @@ class Method:
 
     Attributes
     ----------
-    point: float64[n], run times [s]. quantiles: float64[n, levels], run times [s] at ``Outcome.levels``; None for a
-    method that gives a point alone.
+    point: float64[n], run times [s]. quantiles: float64[n, levels], run times [s] at ``Outcome.levels``, and interval:
+    float64[n, 2], ends of a 90 % interval [s]; None for a method that gives none.
     """
 
     name: str
     kind: Kind
     point: np.ndarray
     quantiles: np.ndarray | None = None
+    interval: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Outcome:
     ----------
     trace: name of the log. jobs: accepted rows. left_out: rows that are not evaluated, by reason.
     blocks: how often the models were trained. seconds: wall time of the whole backtest.
-    levels: quantile levels, rising; 0.05, 0.5 and 0.95 are among them.
+    levels: quantile levels, rising; 0.5 is among them.
     submit_time: int64[n], seconds since 1970, never falling. run: float64[n], run times [s].
     wallclock_req: float64[n], requested wallclock [s], NaN if unknown.
     tier: uint8[n], index into ``features.keys.TIERS``. block: int32[n], the block that the job fell into.
@@ -53,6 +54,7 @@ class Outcome:
     exceeds: float64[n], the ensemble's probability that the job runs past its request; NaN without a request.
     most_likely: float64[n], the ensemble's second point answer [s].
     bounds: by accepted risk, the wallclock float64[n] in seconds that the ensemble recommends.
+    leeway: [s], how long the scheduler lets jobs run past their wallclock.
     ablations: empty where none were asked for.
     """
 
@@ -72,6 +74,7 @@ class Outcome:
     exceeds: np.ndarray
     most_likely: np.ndarray
     bounds: dict[float, np.ndarray]
+    leeway: float = 0.0
     ablations: tuple[Ablation, ...] = ()
 
     def __len__(self) -> int:

@@ -162,7 +162,7 @@ class Walk:
         course, forecaster = self._course, self.forecaster
         plain = forecaster.target.backward(self.raw[own], course.wallclock_req[block.first : block.last])
         run = course.run[block.first : block.last]
-        self._level_of_run[own] = level_of(forecaster.levels, plain, run)
+        self._level_of_run[own] = level_of(forecaster.levels, plain, run, forecaster.target.leeway)
         if number:
             self._calibrate(block)
         else:

@@ -27,8 +27,8 @@ def outcome(
     quantiles = np.exp(centre[:, None] + spread[:, None] * NORMAL)
     last2 = run[random.permutation(jobs)]
     methods = (
-        Method("ensemble", "ensemble", quantiles[:, 2], quantiles),
-        Method("lightgbm", "member", quantiles[:, 2] * 1.1, quantiles * 1.1),
+        Method("ensemble", "ensemble", quantiles[:, 2], quantiles, quantiles[:, [0, -1]]),
+        Method("lightgbm", "member", quantiles[:, 2] * 1.1, quantiles * 1.1, quantiles[:, [0, -1]] * 1.1),
         Method("request", "baseline", request),
         Method("last2", "baseline", last2),
         Method("user_recent", "baseline", np.sqrt(last2 * run)),

@@ -104,8 +104,8 @@ class Manifest:
     known_from: see ``history.store.MemoryStore``.
     scores: on the newest jobs, which no model had seen; the ensemble first, by the backtest's names.
     dial: what each accepted risk led to on those jobs: ``risk``, ``measured_rate`` (share that ran longer than the
-    recommended wallclock) and ``bound_to_request`` (mean of recommended over requested wallclock); empty
-    where it was not measured.
+    recommended wallclock and the scheduler's grace) and ``bound_to_request`` (mean of recommended over requested
+    wallclock); empty where it was not measured.
     stage_seconds: duration of each training stage. peak_memory_mb: of the training process.
     libraries: versions that trained it. sha256: of every other file, by its path in the folder.
     fold, promotion: null in artifacts that were made before training recorded them.

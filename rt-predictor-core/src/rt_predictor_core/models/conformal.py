@@ -7,8 +7,8 @@ Inference Under Distribution Shift", NeurIPS 2021), as quantile tracking (Angelo
 PID Control for Time Series Prediction", NeurIPS 2023), by group (Mondrian). Levels have no unit, so that one step
 fits every site. The median quantile stays as the members gave it.
 
-Two kinds of level are followed: those of the quantiles, and those of recommended wallclocks, which count in whole
-minutes and so hold for more jobs than the quantile below them.
+Three kinds of level are followed: those of the quantiles, those of the interval, and those of recommended wallclocks,
+which count in whole minutes and so hold for more jobs than the quantile below them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ import numpy as np
 from numba import njit
 
 from rt_predictor_core.features.keys import TIERS
+
+INTERVAL_LEVELS: Final = (0.01, 0.91)
+"""Between which levels the 90 % interval lies: as run times are skewed, it is much narrower than the central one."""
+
+COVERAGE: Final = 0.9
+"""Share of jobs that the interval should cover."""
 
 WALLCLOCK_LEVELS: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 """One minus the accepted risks of a recommended wallclock that are followed; others lie between them."""
@@ -39,11 +45,11 @@ QUANTILE, WALLCLOCK = 0, 1
 
 
 @njit(cache=True, nogil=True)
-def _learn(read: np.ndarray, level_of_run: np.ndarray, levels: np.ndarray, quantiles: int) -> None:
+def _learn(read: np.ndarray, level_of_run: np.ndarray, levels: np.ndarray, exact: int) -> None:
     for i in range(len(levels)):
-        if i < quantiles and levels[i] == MEDIAN:
+        if i < exact and levels[i] == MEDIAN:
             continue
-        missed = 1.0 if level_of_run[QUANTILE if i < quantiles else WALLCLOCK] > read[i] else 0.0
+        missed = 1.0 if level_of_run[QUANTILE if i < exact else WALLCLOCK] > read[i] else 0.0
         read[i] = min(max(read[i] + STEP * (missed - (1.0 - levels[i])), LOWEST), HIGHEST)
 
 
@@ -54,14 +60,14 @@ def _track(
     tier: np.ndarray,
     level_of_run: np.ndarray,
     levels: np.ndarray,
-    quantiles: int,
+    exact: int,
     read: np.ndarray,
     out: np.ndarray,
 ) -> None:
     for e in range(len(jobs)):
         j = jobs[e]
         if ends[e]:
-            _learn(read[tier[j]], level_of_run[j], levels, quantiles)
+            _learn(read[tier[j]], level_of_run[j], levels, exact)
         else:
             out[j] = read[tier[j]]
 
@@ -71,13 +77,15 @@ class Calibration:
 
     Attributes
     ----------
-    levels: float64[m], nominal: those of the quantiles, then ``WALLCLOCK_LEVELS``. quantiles: number of the former.
+    levels: float64[m], nominal: of the quantiles, then ``INTERVAL_LEVELS`` and ``WALLCLOCK_LEVELS``. exact: number of
+    those before the last. quantiles: number of the first.
     read: float64[len(TIERS), m], what to read instead.
     """
 
     def __init__(self, quantile_levels: np.ndarray, read: np.ndarray | None = None) -> None:
         self.quantiles = len(quantile_levels)
-        self.levels = np.append(quantile_levels, WALLCLOCK_LEVELS)
+        self.exact = self.quantiles + len(INTERVAL_LEVELS)
+        self.levels = np.concatenate([quantile_levels, INTERVAL_LEVELS, WALLCLOCK_LEVELS])
         self.read = np.tile(self.levels, (len(TIERS), 1)) if read is None else read.copy()
         if self.read.shape != (len(TIERS), len(self.levels)):
             raise ValueError(
@@ -92,7 +100,7 @@ class Calibration:
 
     def learn(self, tier: int, level_of_run: np.ndarray) -> None:
         """Take in at which levels of what was forecast before calibration a run time lay, float64[2]."""
-        _learn(self.read[tier], level_of_run, self.levels, self.quantiles)
+        _learn(self.read[tier], level_of_run, self.levels, self.exact)
 
     def start(self, tier: np.ndarray, level_of_run: np.ndarray) -> None:
         """Begin with the levels that held on ``n`` ended jobs, float64[n, 2]; without jobs nothing changes."""
@@ -112,10 +120,10 @@ class Calibration:
 
         Writes the levels to read for each submitted job into ``out``, float64[n, m].
         """
-        _track(ends, jobs, tier, level_of_run, self.levels, self.quantiles, self.read, out)
+        _track(ends, jobs, tier, level_of_run, self.levels, self.exact, self.read, out)
 
     def _held(self, level_of_run: np.ndarray) -> np.ndarray:
-        split = self.quantiles
+        split = self.exact
         held = [
             _levels_that_held(level_of_run[:, QUANTILE], self.levels[:split]),
             _levels_that_held(level_of_run[:, WALLCLOCK], self.levels[split:]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from numba import njit
 from rt_predictor_core.features import history as features
 from rt_predictor_core.features.table import HistoryRows, assemble
 from rt_predictor_core.models.blend import blend, monotone
-from rt_predictor_core.models.conformal import HIGHEST, LOWEST, WALLCLOCK_LEVELS, Calibration
+from rt_predictor_core.models.conformal import HIGHEST, INTERVAL_LEVELS, LOWEST, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.distribution import Distribution
 from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
 from rt_predictor_core.models.trees import Forest
@@ -36,7 +36,8 @@ class Forecasts:
     limit: float64[n], when the scheduler kills the job [s]; infinite where it does not.
     tier: uint8[n]. jobs: uint32[n]. See ``features.table.HistoryRows``.
     plain: float64[n, levels], run times [s] before calibration, which ``level_of`` compares with what comes true.
-    read: float64[n, len(WALLCLOCK_LEVELS)], levels of the plain quantiles at which recommended wallclocks lie.
+    read: float64[n, len(INTERVAL_LEVELS) + len(WALLCLOCK_LEVELS)], levels of the plain quantiles at which the
+    interval's ends and recommended wallclocks lie.
     chance: float64[n], probability to run into the requested wallclock before the start; NaN without one.
     usual: float64[n], what the job's neighbours took [s]; NaN where there are none.
     elapsed: float64[n], how long the jobs have run [s]; None before they start.
@@ -77,6 +78,13 @@ class Forecasts:
         """Median run time, float64[n] in seconds."""
         return np.asarray(self.quantiles[:, np.searchsorted(self.levels, 0.5)])
 
+    @cached_property
+    def interval(self) -> np.ndarray:
+        """The 90 % interval's ends, float64[n, 2] in seconds; see ``conformal.INTERVAL_LEVELS``."""
+        own = self.read[:, : len(INTERVAL_LEVELS)]
+        ends = [self._at(level, INTERVAL_LEVELS, own) for level in INTERVAL_LEVELS]
+        return np.sort(np.column_stack(ends), axis=1)
+
     @property
     def most_likely(self) -> np.ndarray:
         """Most likely run time, float64[n] in seconds.
@@ -104,18 +112,25 @@ class Forecasts:
         int64[n] in seconds, rounded up to minutes, and never above the request where the scheduler enforces it, unless
         the job has run for longer already. ``risk`` lies in (0, 1); of a job that runs, it is the risk that is left.
         """
-        elapsed = self.distribution.elapsed
-        plain = _unlimited(self.levels, self.plain)
-        # nominal levels and, per job, the levels to read for them: one line from 0 to 1
-        known = np.concatenate([[0.0], WALLCLOCK_LEVELS, [1.0]])
-        read = np.sort(np.column_stack([np.zeros(len(self)), self.read, np.ones(len(self))]), axis=1)
-        outlasted = _between(plain.cdf(elapsed), read, np.broadcast_to(known, read.shape))
-        level = _between(1.0 - risk * (1.0 - outlasted), np.broadcast_to(known, read.shape), read)
-        exact = plain.quantile(np.clip(level, LOWEST, HIGHEST)[:, None])[:, 0]
-        exact = np.minimum(np.maximum(exact, np.nextafter(elapsed, np.inf)), np.maximum(self.limit, elapsed))
+        exact = self._at(1.0 - risk, WALLCLOCK_LEVELS, self.read[:, len(INTERVAL_LEVELS) :])
         request = np.where(np.isfinite(self.limit), self.wallclock_req, np.inf)
-        exact = np.minimum(exact, np.maximum(request, elapsed))
+        exact = np.minimum(exact, np.maximum(request, self.distribution.elapsed))
         return np.asarray(np.ceil(exact / MINUTE) * MINUTE, np.int64)
+
+    def _at(self, level: float, nominal: Sequence[float], own: np.ndarray) -> np.ndarray:
+        """Return the total run time at a level, float64[n] in seconds, of those that have come so far.
+
+        ``own`` float64[n, len(nominal)] are the levels to read in the plain quantiles for the nominal ones; between
+        them, and to 0 and 1, one line leads.
+        """
+        elapsed, plain = self.distribution.elapsed, _unlimited(self.levels, self.plain)
+        read = np.sort(np.column_stack([np.zeros(len(self)), own, np.ones(len(self))]), axis=1)
+        known = np.broadcast_to(np.array([0.0, *nominal, 1.0]), read.shape)
+        outlasted = _between(plain.cdf(elapsed), read, known)
+        asked = _between(1.0 - (1.0 - level) * (1.0 - outlasted), known, read)
+        time = plain.quantile(np.clip(asked, LOWEST, HIGHEST)[:, None])[:, 0]
+        started = np.where(elapsed > 0.0, np.nextafter(elapsed, np.inf), 0.0)
+        return np.asarray(np.minimum(np.maximum(time, started), np.maximum(self.limit, elapsed)))
 
 
 @dataclass(frozen=True)
@@ -178,14 +193,15 @@ class Said:
     log_odds: np.ndarray
 
 
-def level_of(levels: np.ndarray, plain: np.ndarray, run: np.ndarray) -> np.ndarray:
+def level_of(levels: np.ndarray, plain: np.ndarray, run: np.ndarray, leeway: float = 0.0) -> np.ndarray:
     """Return at which levels of quantiles before calibration run times, float64[n] in seconds, lie: float64[n, 2].
 
     The probability integral transform; where quantiles coincide, the lowest level that reaches the time. The second
-    column is for limits in whole minutes: the lowest level whose time, rounded up, reaches the run time.
+    column is for limits in whole minutes, past which a job may run for ``leeway`` [s]: the lowest level whose time,
+    rounded up, lets the job end.
     """
     distribution = _unlimited(levels, plain)
-    whole = (np.ceil(run / MINUTE) - 1.0) * MINUTE
+    whole = (np.ceil((run - leeway) / MINUTE) - 1.0) * MINUTE
     after = np.nextafter(np.maximum(whole, 0.0), np.inf)
     return 1.0 - np.column_stack([distribution.exceedance(run), distribution.exceedance(after)])
 

@@ -30,6 +30,11 @@ class Target:
     usual_wallclock: float
     grace: float
 
+    @property
+    def leeway(self) -> float:
+        """How long a job may run past a wallclock before it is killed [s]; 0 where nothing kills it."""
+        return self.grace if isfinite(self.grace) else 0.0
+
     def scale(self, wallclock_req: np.ndarray) -> np.ndarray:
         """Return what run times are divided by, float64[n] in seconds, for requests float64[n] with NaN."""
         return np.where(np.isnan(wallclock_req), self.usual_wallclock, wallclock_req)

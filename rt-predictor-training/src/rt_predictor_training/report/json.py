@@ -19,9 +19,6 @@ from rt_predictor_core.scores import (
 from rt_predictor_training.outcome import Method, Outcome
 from rt_predictor_training.report.groups import Group, by_band, by_month, by_tenth, by_tier
 
-LOWER, UPPER = 0.05, 0.95
-"""Levels of the 90 % interval."""
-
 _POINT_ALONE = {"coverage_90": None, "width_90_h": None}
 
 
@@ -42,6 +39,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
                 {"name": method.name, "kind": method.kind, **_scores(outcome, method, everyone)}
                 for method in outcome.methods
             ],
+            "leeway_s": outcome.leeway,
             "left_out": outcome.left_out,
             "with_request": int((~np.isnan(outcome.wallclock_req)).sum()),
             "tiers": _broken_down(outcome, "tier", by_tier(outcome)),
@@ -65,9 +63,9 @@ def document(outcome: Outcome) -> dict[str, Any]:
 
 def _scores(outcome: Outcome, method: Method, rows: np.ndarray) -> dict[str, Any]:
     scores: dict[str, Any] = point_scores(method.point[rows], outcome.run[rows])
-    if method.quantiles is None:
+    if method.interval is None:
         return scores | _POINT_ALONE
-    lower, upper = (method.quantiles[rows, outcome.levels.index(level)] for level in (LOWER, UPPER))
+    lower, upper = method.interval[rows].T
     return scores | interval_scores(lower, upper, outcome.run[rows])
 
 
@@ -107,11 +105,12 @@ def _dial(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _risk(outcome: Outcome, risk: float, bound: np.ndarray) -> dict[str, Any]:
-    longer = outcome.run > bound
+    longer = outcome.run > bound + outcome.leeway
     over_time = [rate(longer[group.rows]) for group in by_tenth(outcome) if len(group.rows)]
     return {
         "risk": risk,
         "rate": rate(longer),
+        "rate_without_leeway": rate(outcome.run > bound),
         "rate_with_limit": rate(ran_past(outcome.run, bound, outcome.at_limit)),
         "rate_lowest_tenth": min(over_time, default=None),
         "rate_highest_tenth": max(over_time, default=None),
