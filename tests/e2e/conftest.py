@@ -12,12 +12,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from rt_predictor_core.requests import NUMBERS, TEXTS
+from rtpredictor.v1 import job_pb2
 
 BIN = Path(sys.executable).parent
 JOBS = 3000
@@ -26,6 +30,7 @@ DEADLINE = 240.0
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+MakeMessage = Callable[[Mapping[str, Any], int], job_pb2.Job]
 SMALL = {"trees": 40, "threads": 1}
 
 
@@ -138,6 +143,22 @@ def wait_until(holds: Callable[[], bool], otherwise: Callable[[], str]) -> None:
 def command_fixture() -> Command:
     """Return what runs a console script to its end."""
     return run_command
+
+
+def make_request_message(job: Mapping[str, Any], submit: int) -> job_pb2.Job:
+    """Return a request, by canonical names, as the contract's message."""
+    message = job_pb2.Job(submit_time={"seconds": submit})
+    for name in {*TEXTS, *NUMBERS}.intersection(job_pb2.Job.DESCRIPTOR.fields_by_name):
+        value = job.get(name)
+        if value is not None:
+            setattr(message, name, int(value) if isinstance(value, float) and name != "mem_req" else value)
+    return message
+
+
+@pytest.fixture(name="request_message")
+def request_message_fixture() -> MakeMessage:
+    """Return what makes the contract's message of a request."""
+    return make_request_message
 
 
 @pytest.fixture(name="free_port")

@@ -14,10 +14,10 @@ import pytest
 
 from rt_predictor_core.artifact.load import newest
 from rt_predictor_core.requests import Requests
-from rtpredictor.v1 import job_pb2, prediction_service_pb2, prediction_service_pb2_grpc
+from rtpredictor.v1 import prediction_service_pb2, prediction_service_pb2_grpc
 
 if TYPE_CHECKING:
-    from conftest import Server
+    from conftest import MakeMessage, Server
 
 Example = dict[str, str | float | None]
 HOUR = 3600
@@ -41,15 +41,6 @@ def report_two(server: Server, example: Example, run_time: int) -> dict[str, int
         answer = json.loads(done.stdout)
         totals = {name: totals[name] + answer[name] for name in totals}
     return totals
-
-
-def request_message(job: Example, submit: int) -> job_pb2.Job:
-    """Return a job as the contract's message."""
-    message = job_pb2.Job(job_id="", submit_time={"seconds": submit})
-    for name, value in job.items():
-        if value is not None and name in job_pb2.Job.DESCRIPTOR.fields_by_name:
-            setattr(message, name, int(value) if isinstance(value, float) and name != "mem_req" else value)
-    return message
 
 
 def test_two_reported_jobs_change_the_forecast_and_survive_a_kill(
@@ -94,7 +85,9 @@ def test_a_user_without_history_is_said_to_have_none(lasting_server: Server, scr
     assert forecast["degraded"] is None
 
 
-def test_the_service_says_the_number_that_core_computes(lasting_server: Server, models: Path, example: Example) -> None:
+def test_the_service_says_the_number_that_core_computes(
+    lasting_server: Server, models: Path, example: Example, request_message: MakeMessage
+) -> None:
     artifact = newest(models)
     submit = artifact.manifest.last_submit + HOUR
     with grpc.insecure_channel(lasting_server.address) as channel:

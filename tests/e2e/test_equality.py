@@ -1,0 +1,170 @@
+"""Training-serving equality: what the backtest says of a job is what the service answers, over hundreds of jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from rt_predictor_core.artifact.load import Artifact, newest
+from rt_predictor_core.features.history import END, START, SUBMIT
+from rt_predictor_core.history.state import State
+from rt_predictor_core.models.forecast import Forecasts
+from rt_predictor_core.sources import open_log
+from rt_predictor_training.ingest import Intake, ingest
+from rt_predictor_training.profiles import load_profile
+from rt_predictor_training.walk import Block, Course, Walk
+from rtpredictor.v1 import (
+    history_service_pb2,
+    history_service_pb2_grpc,
+    job_pb2,
+    prediction_service_pb2,
+    prediction_service_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    from conftest import Command, MakeMessage, Server
+
+LATE_JOBS = 500
+GAP = timedelta(days=60)
+"""A maintenance window: whatever was submitted before it has ended when the first job after it is submitted."""
+TIMES = ("submit_time", "start_time", "end_time")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An artifact, the log it was trained on, and what came later."""
+
+    models: Path
+    early: Path
+    late: Path
+
+
+@pytest.fixture
+def parts(log: Path, profile: Path, command: Command, tmp_path: Path) -> Parts:
+    """Train on all but the newest jobs of the log; the newest are submitted after a gap."""
+    table = pq.read_table(log).sort_by("submit_time")
+    # sacct tells the tasks of an array apart, the synthetic log does not
+    names = pa.array([str(number) for number in range(len(table))])
+    table = table.set_column(table.schema.get_field_index("job_id"), "job_id", names)
+    split = len(table) - LATE_JOBS
+    late = table.slice(split)
+    for name in TIMES:
+        late = late.set_column(late.schema.get_field_index(name), name, pc.add(late[name], pa.scalar(GAP)))
+    made = Parts(tmp_path / "models", tmp_path / "early.parquet", tmp_path / "late.parquet")
+    pq.write_table(table.slice(0, split), made.early)
+    pq.write_table(late, made.late)
+    done = command("rt-predictor-train", "--data", made.early, "--models", made.models, "--profile", profile)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture
+def models(parts: Parts) -> Path:
+    """Return what the server of these tests serves."""
+    return parts.models
+
+
+class Published:
+    """The members of an artifact, in the place of some that a walk would fit."""
+
+    def __init__(self, artifact: Artifact, course: Course) -> None:
+        self._forecaster, self._table = artifact.forecaster, course.table
+
+    def load(self, block: Block) -> dict[str, np.ndarray]:
+        """See ``walk.Memory``."""
+        table = self._table[block.first : block.last]
+        said = {name: member.evaluate(table) for name, member in self._forecaster.members.items()}
+        return {**said, "chance": self._forecaster.chance.evaluate(table)}
+
+    def save(self, block: Block, said: dict[str, np.ndarray]) -> None:
+        """See ``walk.Memory``."""
+
+
+def backtested(parts: Parts, profile: Path) -> tuple[Course, Forecasts]:
+    """Return the log, and what a backtest with the artifact's models says of the jobs after the gap."""
+    jobs = ingest(Intake([parts.early, parts.late], chunk_rows=1000), lambda *_: None)
+    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    artifact = newest(parts.models)
+    first = int(np.searchsorted(course.submit, artifact.manifest.last_submit, side="right"))
+    assert course.end[:first].max() < course.submit[first]
+    block = Block(first, len(course), fit=False)
+    walk = Walk(course, load_profile(str(profile)), [block], lambda _: None, Published(artifact, course))
+    walk.forecaster = artifact.forecaster
+    # not the first block, from which calibration begins anew
+    walk.step(1, block)
+    return course, walk.forecasts(slice(0, len(walk.raw)))
+
+
+class Replayed:
+    """The jobs after the gap as the service meets them: submitted, started and ended, in the order of the log."""
+
+    def __init__(self, parts: Parts, server: Server, request_message: MakeMessage) -> None:
+        self._message = request_message
+        batches = list(open_log([parts.early, parts.late], chunk_rows=1000, timezone="UTC", rejects=None))
+        rows = pa.Table.from_batches(batches).sort_by("submit_time").to_pylist()
+        self._rows = [row | {name: _seconds(row[name]) for name in TIMES} for row in rows]
+        channel = grpc.insecure_channel(server.address)
+        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        self._history = history_service_pb2_grpc.HistoryServiceStub(channel)
+
+    def submit(self, row: int) -> Any:
+        """Ask for a forecast."""
+        request = prediction_service_pb2.PredictRequest(job=self._job(row))
+        return self._predictions.Predict(request, timeout=10).forecast
+
+    def report(self, row: int, *, ended: bool) -> None:
+        """Report that a job started or ended."""
+        told = self._rows[row]
+        event = job_pb2.JobEvent(job=self._job(row), start_time={"seconds": told["start_time"]})
+        if ended:
+            event.end_time.seconds = told["end_time"]
+            event.state = job_pb2.JobState.Value(f"JOB_STATE_{told['state']}")
+        answer = self._history.ReportJobs(iter([history_service_pb2.ReportJobsRequest(events=[event])]), timeout=10)
+        assert answer.accepted == 1, answer
+
+    def _job(self, row: int) -> job_pb2.Job:
+        told = self._rows[row]
+        job: job_pb2.Job = self._message(told, told["submit_time"])
+        job.job_id = told["job_id"]
+        return job
+
+
+def _seconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp())
+
+
+def test_what_the_backtest_says_is_what_the_service_answers(
+    parts: Parts, server: Server, profile: Path, request_message: MakeMessage
+) -> None:
+    course, expected = backtested(parts, profile)
+    replayed = Replayed(parts, server, request_message)
+    place = np.full(len(course.jobs), -1)
+    place[course.ran[-len(expected) :]] = np.arange(len(expected))
+    answers: dict[int, Any] = {}
+    for kind, row in zip(*course.jobs.events.events(), strict=True):
+        if place[row] < 0:
+            continue
+        if kind == SUBMIT:
+            answers[place[row]] = replayed.submit(row)
+        elif kind in {START, END}:
+            replayed.report(row, ended=kind == END)
+    assert len(answers) == len(expected) > LATE_JOBS / 2
+    told = [answers[number] for number in range(len(expected))]
+    np.testing.assert_array_equal([[one.seconds for one in answer.quantiles] for answer in told], expected.quantiles)
+    interval = [(answer.interval.lower_seconds, answer.interval.upper_seconds) for answer in told]
+    np.testing.assert_array_equal(interval, expected.interval)
+    np.testing.assert_array_equal([answer.most_likely_seconds for answer in told], expected.most_likely)
+    np.testing.assert_array_equal([answer.probability_exceeds_request for answer in told], expected.exceeds)
+    np.testing.assert_array_equal([answer.recommended_wallclock.seconds for answer in told], expected.wallclock(0.1))
+    # calibration moved on the way, and the history with it: else this would show little
+    assert len({answer.history_jobs for answer in told}) > 1
+    assert np.ptp(expected.read, axis=0).max() > 0.0
