@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_predictor_core.scores import EVENT_BINS, attained, event_reliability, mean_ratio, ran_past, rate
+from rt_predictor_core.scores import EVENT_BINS, attained, cut_short, event_reliability, mean_ratio, ran_past, rate
 
 
 def test_the_share_that_attains_a_quantile_is_its_level_where_the_quantile_is_right() -> None:
@@ -36,3 +36,12 @@ def test_every_job_with_a_probability_is_in_one_bin(pairs: list[tuple[float, boo
     np.testing.assert_allclose(times, happened[known].sum())
     for row in rows:
         assert not row["jobs"] or row["from"] - 1e-12 <= row["predicted"] <= row["to"] + 1e-12
+
+
+def test_a_job_that_its_own_request_killed_is_no_fault_of_a_wallclock_as_long() -> None:
+    run = np.array([100.0, 3600.0, 3666.0, 3666.0, 150.0, 200.0])
+    bound = np.array([120.0, 3600.0, 3600.0, 1800.0, 120.0, 120.0])
+    request = np.array([3600.0, 3600.0, 3600.0, 3600.0, 3600.0, np.nan])
+    at_limit = run >= request
+    assert cut_short(run, bound, request, at_limit, 60.0).tolist() == [False, False, False, True, False, True]
+    assert cut_short(run, bound, request, at_limit, 0.0).tolist() == [False, False, False, True, True, True]

@@ -21,7 +21,7 @@ from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.history.journal import Event, Journal
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import HistoryStore, MemoryStore
-from rt_predictor_core.models.forecast import Forecasts, level_of
+from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.requests import Requests
 from rt_predictor_formats.errors import Problem
 
@@ -175,8 +175,8 @@ class Engine:
             if event.end_time is None or event.end_time <= event.start_time or said.version != version:
                 continue
             run = np.array([float(event.end_time - event.start_time)])
-            level = level_of(forecaster.levels, np.array([said.plain]), run, forecaster.target.leeway)[0]
-            forecaster.calibration.learn(said.tier, level)
+            level = forecaster.level_of(np.array([said.plain]), _submitted([event]).wallclock_req, run)
+            forecaster.calibration.learn(said.tier, level[0])
             learnt += 1
         if learnt:
             try:

@@ -134,7 +134,7 @@ class DialMeasure:
 
     Attributes
     ----------
-    measured_rate: share of jobs that ran longer than the wallclock recommended at ``risk``.
+    measured_rate: share of jobs that the wallclock recommended at ``risk`` would have killed, and the request not.
     bound_to_request: mean of the recommended wallclock as a share of the requested one; None if none was requested.
     """
 

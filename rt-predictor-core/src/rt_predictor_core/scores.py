@@ -76,6 +76,17 @@ def ran_past(run: np.ndarray, bound: np.ndarray, at_limit: np.ndarray) -> np.nda
     return (run > bound) | (at_limit & (run >= bound))
 
 
+def cut_short(
+    run: np.ndarray, bound: np.ndarray, wallclock_req: np.ndarray, at_limit: np.ndarray, leeway: float
+) -> np.ndarray:
+    """Return which jobs a recommended wallclock would have killed and their request did not, bool[n].
+
+    ``leeway`` [s]: see ``models.target.Target``. A job whose own request killed it counts only where the recommended
+    wallclock is shorter.
+    """
+    return (run > bound + leeway) & ~(at_limit & (bound >= wallclock_req))
+
+
 def rate(happened: np.ndarray) -> float:
     """Return the share of jobs to which something happened, bool[n]."""
     return float(happened.mean()) if len(happened) else float("nan")

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_predictor_core.features.keys import TIERS
-from rt_predictor_core.models.conformal import HIGHEST, INTERVAL_LEVELS, LOWEST, STEP, WALLCLOCK_LEVELS, Calibration
+from rt_predictor_core.models.conformal import COVERAGE, HIGHEST, LOWEST, STEP, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.distribution import Distribution
 from rt_predictor_core.models.forecast import MINUTE, Forecasts, level_of
 
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
-ALL = np.array([*LEVELS, *INTERVAL_LEVELS, *WALLCLOCK_LEVELS])
+ALL = np.array([*LEVELS, COVERAGE, *WALLCLOCK_LEVELS])
 MEDIAN = 2
 NORMAL = np.array([-1.645, -0.674, 0.0, 0.674, 1.645])
 """Quantiles of the standard normal distribution at ``LEVELS``."""
@@ -33,7 +33,7 @@ def followed(plain: np.ndarray, run: np.ndarray) -> np.ndarray:
     """The levels to read for each job if each ends before the next one is submitted."""
     jobs = np.repeat(np.arange(len(run)), 2)
     ends, out = np.arange(len(jobs)) % 2 == 1, np.empty((len(run), len(ALL)))
-    Calibration(LEVELS).track(ends, jobs, np.zeros(len(run), np.uint8), level_of(LEVELS, plain, run), out)
+    Calibration(LEVELS).track(ends, jobs, np.zeros(len(run), np.uint8), level_of(free(plain), run), out)
     return out
 
 
@@ -47,7 +47,7 @@ def test_the_levels_to_begin_with_hold_on_new_jobs(factor: float) -> None:
     plain, run = told(8000, 1, 3600.0, factor)
     calibration = Calibration(LEVELS)
     tier = np.zeros(8000, np.uint8)
-    calibration.start(tier[:4000], level_of(LEVELS, plain[:4000], run[:4000]))
+    calibration.start(tier[:4000], level_of(free(plain[:4000]), run[:4000]))
     assert abs(covered(plain[4000:], run[4000:], calibration.at(tier[4000:])) - 0.9) < 0.02
 
 
@@ -56,7 +56,7 @@ def test_a_small_tier_leans_on_all_jobs_and_a_large_one_has_its_own_levels() -> 
     tier = np.repeat(np.array([0, 1], np.uint8), 3000)
     tier[:2], run[:2] = 4, 1e9
     calibration = Calibration(LEVELS)
-    calibration.start(tier, level_of(LEVELS, plain, run))
+    calibration.start(tier, level_of(free(plain), run))
     first, second, small, none = calibration.read[[0, 1, 4, 2], 3]
     assert first < none < second
     assert none < small < none + 0.02
@@ -65,7 +65,7 @@ def test_a_small_tier_leans_on_all_jobs_and_a_large_one_has_its_own_levels() -> 
 
 def test_without_jobs_nothing_is_moved() -> None:
     calibration = Calibration(LEVELS)
-    calibration.start(np.zeros(0, np.uint8), np.zeros((0, 2)))
+    calibration.start(np.zeros(0, np.uint8), np.zeros((0, 3)))
     np.testing.assert_array_equal(calibration.at(np.arange(len(TIERS))), np.tile(ALL, (len(TIERS), 1)))
 
 
@@ -73,7 +73,7 @@ def test_without_jobs_nothing_is_moved() -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400))
 def test_the_median_never_moves_and_no_level_leaves_its_bounds(seed: int, jobs: int) -> None:
     random = np.random.default_rng(seed)
-    lay = random.choice([0.0, 1.0, random.uniform()], (jobs, 2))
+    lay = random.choice([0.0, 1.0, random.uniform()], (jobs, 3))
     tier = random.integers(0, len(TIERS), jobs).astype(np.uint8)
     calibration = Calibration(LEVELS)
     calibration.start(tier, lay)
@@ -88,7 +88,7 @@ def test_the_median_never_moves_and_no_level_leaves_its_bounds(seed: int, jobs: 
 def test_a_log_that_is_run_through_teaches_what_its_events_teach_one_by_one(seed: int) -> None:
     random = np.random.default_rng(seed)
     jobs, tier = random.integers(0, 50, 300), random.integers(0, len(TIERS), 50).astype(np.uint8)
-    ends, lay = random.integers(0, 2, 300).astype(bool), random.uniform(size=(50, 2))
+    ends, lay = random.integers(0, 2, 300).astype(bool), random.uniform(size=(50, 3))
     whole, single = Calibration(LEVELS), Calibration(LEVELS)
     out, expected = np.zeros((50, len(ALL))), np.zeros((50, len(ALL)))
     whole.track(ends, jobs, tier, lay, out)
@@ -106,12 +106,12 @@ def test_a_log_that_is_run_through_teaches_what_its_events_teach_one_by_one(seed
 def test_misses_come_to_their_share_whatever_the_jobs_do(seed: int, jobs: int) -> None:
     random = np.random.default_rng(seed)
     # levels that wander and jump, short of the bounds at which the levels to read are held
-    lay = np.clip(random.uniform() + np.cumsum(random.normal(0.0, 0.1, (jobs, 2)), axis=0), 0.02, 0.98)
+    lay = np.clip(random.uniform() + np.cumsum(random.normal(0.0, 0.1, (jobs, 3)), axis=0), 0.02, 0.98)
     lay[random.uniform(size=jobs) < 0.1] = random.choice([0.02, 0.98])
     calibration, missed = Calibration(LEVELS), np.zeros(len(ALL))
     calibration.read[:] = np.clip(calibration.read, 0.02, 0.98)
     for level in lay:
-        missed += np.repeat(level, [len(LEVELS) + len(INTERVAL_LEVELS), len(WALLCLOCK_LEVELS)]) > calibration.read[0]
+        missed += np.repeat(level, [len(LEVELS), 1, len(WALLCLOCK_LEVELS)]) > calibration.read[0]
         calibration.learn(0, level)
     excess = np.delete(missed / jobs - (1.0 - ALL), MEDIAN)
     # the levels stay within one step of [0.02, 0.98], so what is learnt adds up to less than 1 (Gibbs, Candes 2021)
@@ -129,7 +129,7 @@ def test_coverage_comes_back_where_the_forecasts_went_wrong(factor: np.ndarray) 
 
 @pytest.mark.parametrize("median", [150.0, 7200.0])
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
-def test_jobs_run_past_their_recommended_wallclock_as_often_as_the_risk_says(median: float, factor: float) -> None:
+def test_intervals_and_recommended_wallclocks_hold_as_often_as_they_say(median: float, factor: float) -> None:
     plain, run = told(20_000, 4, median, factor)
     read = followed(plain, run)
     later, none = slice(8000, None), np.full(12_000, np.nan)
@@ -145,6 +145,8 @@ def test_jobs_run_past_their_recommended_wallclock_as_often_as_the_risk_says(med
         chance=none,
         usual=none,
     )
+    low, high = some.interval.T
+    assert abs(((low <= run[later]) & (run[later] <= high)).mean() - COVERAGE) < 0.015
     for risk in (0.5, 0.3, 0.2, 0.1, 0.05, 0.01):
         # levels of neighbouring risks that cross are sorted, which costs the outer ones a little
         assert abs((run[later] > some.wallclock(risk)).mean() - risk) < 0.015
@@ -163,7 +165,7 @@ def test_levels_that_do_not_fit_are_refused() -> None:
 
 def test_the_levels_that_were_given_stay_the_callers() -> None:
     mine = np.tile(ALL, (len(TIERS), 1))
-    Calibration(LEVELS, mine).learn(0, np.ones(2))
+    Calibration(LEVELS, mine).learn(0, np.ones(3))
     np.testing.assert_array_equal(mine, np.tile(ALL, (len(TIERS), 1)))
 
 
@@ -173,19 +175,19 @@ TIMES = st.lists(st.floats(1.0, 20_000.0), min_size=5, max_size=5).map(sorted)
 @given(st.lists(st.floats(1.0, 1e5), min_size=5, max_size=5), st.floats(0.01, 0.99))
 def test_the_level_of_a_run_time_undoes_its_quantile(steps: list[float], level: float) -> None:
     plain = np.cumsum([steps], axis=1)
-    np.testing.assert_allclose(level_of(LEVELS, plain, free(plain).quantile(level))[0, 0], level, rtol=1e-9)
+    np.testing.assert_allclose(level_of(free(plain), free(plain).quantile(level))[0, 0], level, rtol=1e-9)
 
 
 @given(TIMES, st.floats(1.0, 40_000.0))
 def test_where_quantiles_coincide_the_lowest_level_counts_that_reaches(times: list[float], run: float) -> None:
     plain = np.array([times])
-    level = level_of(LEVELS, plain, np.array([run]))[0, 0]
+    level = level_of(free(plain), np.array([run]))[0, 0]
     below, above = np.clip([level - 1e-6, level + 1e-6], 1e-9, 1.0 - 1e-9)
     assert free(plain).quantile(below)[0] <= run * (1.0 + 1e-9)
     assert free(plain).quantile(above)[0] >= run * (1.0 - 1e-9)
     for time in times:
         first = LEVELS[times.index(time)]
-        assert level_of(LEVELS, plain, np.array([time]))[0, 0] <= first + 1e-12
+        assert level_of(free(plain), np.array([time]))[0, 0] <= first + 1e-12
 
 
 @given(TIMES, st.integers(1, 40_000), st.floats(0.01, 0.99))
@@ -193,7 +195,7 @@ def test_a_limit_in_whole_minutes_is_too_short_where_its_level_is_too_low(
     times: list[float], run: int, read: float
 ) -> None:
     plain = np.array([times])
-    exact, whole = level_of(LEVELS, plain, np.array([float(run)]))[0]
+    exact, _, whole = level_of(free(plain), np.array([float(run)]))[0]
     assert whole <= exact
     if abs(whole - read) > 1e-9:
         limit = np.ceil(free(plain).quantile(read)[0] / MINUTE) * MINUTE

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_predictor_core.models.distribution import Distribution
+from rt_predictor_core.models.distribution import LEANS, Distribution
 
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.9, 0.95])
 ASKED = np.array([0.01, 0.05, 0.2, 0.5, 0.77, 0.95, 0.97, 0.999])
@@ -161,3 +161,26 @@ def test_the_most_likely_time_lies_where_most_jobs_do() -> None:
     assert 55.0 <= short_or_long.mode()[0] <= 62.0
     mostly_long = one([60.0, 38_000.0, 39_000.0, 40_000.0, 41_000.0, 42_000.0])
     assert 38_000.0 <= mostly_long.mode()[0] <= 42_000.0
+
+
+@given(st.lists(st.floats(0.001, DAY), min_size=6, max_size=6), st.sampled_from(LEANS.tolist()), st.floats(0.01, 0.99))
+def test_an_interval_reaches_a_time_once_its_coverage_is_large_enough(
+    steps: list[float], lean: float, coverage: float
+) -> None:
+    job = one((1.0 + np.cumsum(steps)).tolist())
+    low, high = job.interval(np.array([coverage]), np.array([lean]))[0]
+    assert low < high
+    assert abs(job.cdf(np.array([high]))[0] - job.cdf(np.array([low]))[0] - coverage) < 1e-6
+    for share in (-0.1, 0.3, 0.9, 1.1):
+        time = np.array([max(low + share * (high - low), 0.5 * low)])
+        enough = job.coverage(time, np.array([lean]))[0]
+        assert (enough <= coverage) == (low <= time[0] <= high)
+
+
+@given(TIMES, LIMITS)
+def test_the_lean_is_that_of_the_shortest_interval(times: list[float], limit: float) -> None:
+    job = one(times, limit)
+    ends = [job.interval(np.array([0.9]), np.array([lean]))[0] for lean in LEANS]
+    widths = [high - low for low, high in ends]
+    chosen = widths[LEANS.tolist().index(job.lean(0.9)[0])]
+    assert chosen <= min(widths) * (1.0 + 1e-9) + 1e-6

@@ -13,7 +13,7 @@ from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.features.table import NAMES, HistoryRows
 from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.history.state import State
-from rt_predictor_core.models.conformal import INTERVAL_LEVELS, WALLCLOCK_LEVELS, Calibration
+from rt_predictor_core.models.conformal import COVERAGE, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.forecast import Forecaster, Forecasts
 from rt_predictor_core.models.neighbours import Neighbours
 from rt_predictor_core.models.target import Target
@@ -36,7 +36,7 @@ def forecasts(
         tier=none,
         jobs=none,
         plain=np.array([quantiles]),
-        read=np.array([(*INTERVAL_LEVELS, *WALLCLOCK_LEVELS)]),
+        read=np.array([(COVERAGE, *WALLCLOCK_LEVELS)]),
         chance=np.array([chance]),
         usual=np.array([usual]),
     )
@@ -62,7 +62,7 @@ def test_the_recommended_wallclock_is_the_quantile_in_whole_minutes_within_the_r
 
 def test_the_recommended_wallclock_lies_at_the_level_that_held() -> None:
     some = forecasts([100.0, 1000.0, 5000.0], np.nan, np.inf)
-    held = replace(some, read=np.array([[*INTERVAL_LEVELS, 0.05, 0.1, 0.2, 0.5, 0.725, 0.95]]))
+    held = replace(some, read=np.array([[COVERAGE, 0.05, 0.1, 0.2, 0.5, 0.725, 0.95]]))
     assert [held.wallclock(risk)[0] for risk in (0.5, 0.1, 0.05, 0.01)] == [120, 1020, 3000, 5040]
     # between risks that are followed, a level between theirs: 0.925 lies halfway from 0.5 to 0.725
     assert held.wallclock(0.075)[0] == 2040
@@ -73,7 +73,7 @@ def test_the_recommended_wallclock_lies_at_the_level_that_held() -> None:
 def test_less_risk_never_shortens_the_recommendation(seed: int, elapsed: float | None) -> None:
     random = np.random.default_rng(seed)
     some = forecasts(np.sort(random.uniform(1, 7200, 3)).tolist(), 7200.0, 7200.0)
-    some = replace(some, read=random.uniform(0.001, 0.9999, (1, len(INTERVAL_LEVELS) + len(WALLCLOCK_LEVELS))))
+    some = replace(some, read=random.uniform(0.001, 0.9999, (1, 1 + len(WALLCLOCK_LEVELS))))
     some = some if elapsed is None else some.given(np.array([elapsed]))
     walls = [some.wallclock(risk)[0] for risk in RISKS]
     assert walls == sorted(walls)
@@ -164,7 +164,7 @@ def forecaster(seed: int, levels: np.ndarray, target: Target) -> Forecaster:
         "other": stumps(random, m),
     }
     weights = random.dirichlet(np.ones(len(members)), m).T
-    read = np.sort(random.uniform(0.01, 0.99, (len(TIERS), m + len(INTERVAL_LEVELS) + len(WALLCLOCK_LEVELS))), axis=1)
+    read = np.sort(random.uniform(0.01, 0.99, (len(TIERS), m + 1 + len(WALLCLOCK_LEVELS))), axis=1)
     heard = dict(zip(members, weights, strict=True))
     return Forecaster(levels, members, heard, stumps(random, 1), Calibration(levels, read), target)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rt_predictor_core.schema import SCHEMA
@@ -127,6 +127,7 @@ def test_local_times_are_placed_in_the_zone(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=400), st.text(max_size=400).map(lambda text: text.encode("utf-8", "replace"))))
+@example(b"\r\t")
 def test_any_bytes_give_batches_or_a_problem(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "log"
     for start in (

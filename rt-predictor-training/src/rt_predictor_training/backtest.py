@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rt_predictor_core.history.state import State
-from rt_predictor_core.models.conformal import INTERVAL_LEVELS
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.ablation import FAMILIES, ablations
@@ -121,8 +120,8 @@ def _methods(
     points = baselines(course.jobs, target)
     methods += [Method(name, "baseline", point[course.ran[first:]]) for name, point in points.items()]
     methods.append(Method("nrel", "model", nrel(course, scored, profile.threads, advance)))
-    shares = request_interval(course, first, target, np.array([0.5, *INTERVAL_LEVELS]))
-    methods.append(Method("request_interval", "model", shares[:, 0], interval=shares[:, 1:]))
+    median, interval = request_interval(course, first, target)
+    methods.append(Method("request_interval", "model", median, interval=interval))
     return tuple(methods)
 
 
@@ -146,7 +145,7 @@ def _outcome(trace: str, walk: Walk, course: Course, methods: tuple[Method, ...]
         wallclock_req=request,
         tier=forecasts.tier,
         block=walk.block[first - walk.first :] - 1,
-        at_limit=np.isfinite(forecasts.limit) & (run >= request),
+        at_limit=forecasts.at_limit(run),
         methods=methods,
         exceeds=forecasts.exceeds,
         most_likely=forecasts.most_likely,

@@ -12,7 +12,7 @@ import numpy as np
 from rt_predictor_core.features.table import HistoryRows
 from rt_predictor_core.models.conformal import MEDIAN
 from rt_predictor_core.models.forecast import Forecaster, Forecasts
-from rt_predictor_core.scores import interval_scores, mean_ratio, point_scores
+from rt_predictor_core.scores import cut_short, interval_scores, mean_ratio, point_scores, rate
 from rt_predictor_training.baselines import baselines
 from rt_predictor_training.ingest import Jobs
 from rt_predictor_training.members.chance import Chance
@@ -91,13 +91,14 @@ def scores_of(forecasts: Forecasts, run: np.ndarray) -> dict[str, float]:
 def dial_of(forecasts: Forecasts, run: np.ndarray, leeway: float) -> tuple[dict[str, Any], ...]:
     """Return what each accepted risk led to; see ``Manifest.dial``.
 
-    ``leeway`` [s] is how long the scheduler lets jobs run past their wallclock.
+    ``leeway`` [s]: see ``models.target.Target``.
     """
+    request, at_limit = forecasts.wallclock_req, forecasts.at_limit(run)
     return tuple(
         {
             "risk": risk,
-            "measured_rate": float((run > bound + leeway).mean()),
-            "bound_to_request": mean_ratio(bound, forecasts.wallclock_req),
+            "measured_rate": rate(cut_short(run, bound, request, at_limit, leeway)),
+            "bound_to_request": mean_ratio(bound, request),
         }
         for risk, bound in ((risk, forecasts.wallclock(risk)) for risk in RISKS)
     )

@@ -54,7 +54,7 @@ class Outcome:
     exceeds: float64[n], the ensemble's probability that the job runs past its request; NaN without a request.
     most_likely: float64[n], the ensemble's second point answer [s].
     bounds: by accepted risk, the wallclock float64[n] in seconds that the ensemble recommends.
-    leeway: [s], how long the scheduler lets jobs run past their wallclock.
+    leeway: [s], see ``models.target.Target``.
     ablations: empty where none were asked for.
     """
 

@@ -9,6 +9,8 @@ import xgboost as xgb
 from numba import njit
 
 from rt_predictor_core.features.history import END, SUBMIT
+from rt_predictor_core.models.conformal import COVERAGE
+from rt_predictor_core.models.distribution import LEANS
 from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
 from rt_predictor_core.requests import NUMBERS, TEXTS
 from rt_predictor_training.walk import Block, Course, training_events
@@ -61,18 +63,24 @@ def nrel(course: Course, blocks: Sequence[Block], threads: int, on_block: Callab
     return said
 
 
-def request_interval(course: Course, first: int, target: Target, levels: np.ndarray) -> np.ndarray:
-    """Return quantiles, float64[n, levels] in seconds, that rest on the request alone, from job ``first`` on.
+def request_interval(course: Course, first: int, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """Return medians float64[n] and 90 % intervals float64[n, 2] [s] that rest on the request, from job ``first`` on.
 
     Split conformal prediction of run time / request (Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random
-    World", 2005) on the newest ended jobs of the whole site.
+    World", 2005) on the newest ended jobs of the whole site. The interval is the shortest of the leans that the
+    ensemble's may have.
     """
+    below = (1.0 - COVERAGE) * LEANS
+    levels = np.concatenate([[0.5], below, below + COVERAGE])
     kinds, jobs = training_events(course, 0, len(course))
     scale = target.scale(course.wallclock_req)
     shares = np.tile(np.nan, (len(course), len(levels)))
     _follow(kinds, jobs, course.run / scale, levels, shares)
     limit = target.limit(course.wallclock_req)[first:, None]
-    return np.asarray(np.minimum(np.nan_to_num(shares[first:], nan=1.0) * scale[first:, None], limit))
+    times = np.minimum(np.nan_to_num(shares[first:], nan=1.0) * scale[first:, None], limit)
+    lower, upper = np.hsplit(times[:, 1:], 2)
+    shortest = np.argmin(upper - lower, axis=1)[:, None]
+    return times[:, 0], np.hstack([np.take_along_axis(ends, shortest, axis=1) for ends in (lower, upper)])
 
 
 @njit(cache=True)

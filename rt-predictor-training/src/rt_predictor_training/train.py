@@ -175,7 +175,9 @@ def _manifest(models: Path, jobs: Jobs, profile: Profile, result: Result, second
         last_submit=int(jobs.requests.submit_time[-1]),
         levels=profile.levels,
         members=_members(result),
-        target=TargetEntry(target.power, target.usual_wallclock, target.grace if isfinite(target.grace) else None),
+        target=TargetEntry(
+            target.power, target.usual_wallclock, target.grace if isfinite(target.grace) else None, target.leeway
+        ),
         calibration=tuple(tuple(map(float, row)) for row in forecaster.calibration.read),
         known_from=_known_from(jobs),
         scores=result.scores,

@@ -19,7 +19,7 @@ from rt_predictor_core.features.history import END, START, SUBMIT
 from rt_predictor_core.features.table import HistoryRows, assemble
 from rt_predictor_core.models.blend import blend, monotone
 from rt_predictor_core.models.conformal import Calibration
-from rt_predictor_core.models.forecast import Forecaster, Forecasts, Said, level_of
+from rt_predictor_core.models.forecast import Forecaster, Forecasts, Said
 from rt_predictor_core.models.neighbours import WIDTHS, Neighbours
 from rt_predictor_core.models.target import Target
 from rt_predictor_training.blending import everyone, learn_weights
@@ -37,7 +37,9 @@ FEWEST_ENDED = 50
 """With fewer ended jobs before a block, all jobs submitted before it have to do: a log whose jobs all overlap."""
 
 _CHANCE = "chance"
-_OVERRUN_QUANTILE = 0.99
+_RARE = 0.01
+_GRACE_QUANTILE = 0.95
+_LEEWAY_QUANTILE = 0.5
 _USUAL_QUANTILE = 0.95
 
 
@@ -145,7 +147,7 @@ class Walk:
         self.raw, self.log_odds = np.full(shape, np.nan), np.full(shape[0], np.nan)
         self.read = np.tile(calibration.levels, (shape[0], 1))
         self.block = np.full(shape[0], -1, np.int32)
-        self._level_of_run = np.full((shape[0], 2), np.nan)
+        self._level_of_run = np.full((shape[0], 3), np.nan)
 
     def step(self, number: int, block: Block) -> None:
         """Forecast a block, and follow what ends until its last job is submitted."""
@@ -160,9 +162,9 @@ class Walk:
         self.raw[own] = self._blended(own, heard)
         self.block[own] = number
         course, forecaster = self._course, self.forecaster
-        plain = forecaster.target.backward(self.raw[own], course.wallclock_req[block.first : block.last])
-        run = course.run[block.first : block.last]
-        self._level_of_run[own] = level_of(forecaster.levels, plain, run, forecaster.target.leeway)
+        wallclock, run = (column[block.first : block.last] for column in (course.wallclock_req, course.run))
+        plain = forecaster.target.backward(self.raw[own], wallclock)
+        self._level_of_run[own] = forecaster.level_of(plain, wallclock, run)
         if number:
             self._calibrate(block)
         else:
@@ -275,10 +277,10 @@ def target_of(course: Course, rows: np.ndarray, profile: Profile) -> Target:
     over = (run - request)[run > request]
     share = len(over) / max(len(known), 1)
     if not len(known) or share > ENFORCED_SHARE:
-        grace = inf
+        grace, leeway = inf, 0.0
     else:
-        grace = float(np.quantile(over, _OVERRUN_QUANTILE)) if share > 1.0 - _OVERRUN_QUANTILE else 0.0
-    return Target(power=profile.target_power, usual_wallclock=max(usual, 1.0), grace=grace)
+        grace, leeway = np.quantile(over, [_GRACE_QUANTILE, _LEEWAY_QUANTILE]) if share > _RARE else (0.0, 0.0)
+    return Target(profile.target_power, max(usual, 1.0), float(grace), float(leeway))
 
 
 def training_events(course: Course, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

@@ -119,5 +119,7 @@ def _forecaster(manifest: Manifest, contents: dict[str, bytes]) -> Forecaster:
         weights={member.name: np.array(member.weights) for member in manifest.members},
         chance=BinaryForest.from_arrays(_arrays(contents[CHANCE])),
         calibration=Calibration(np.array(manifest.levels), np.array(manifest.calibration)),
-        target=Target(target.power, target.usual_wallclock, inf if target.grace is None else target.grace),
+        target=Target(
+            target.power, target.usual_wallclock, inf if target.grace is None else target.grace, target.leeway
+        ),
     )

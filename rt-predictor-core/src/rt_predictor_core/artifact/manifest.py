@@ -42,6 +42,7 @@ class TargetEntry:
     power: float
     usual_wallclock: float
     grace: float | None
+    leeway: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ class Manifest:
     calibration: levels to read [tier][nominal level], see ``models.conformal``.
     known_from: see ``history.store.MemoryStore``.
     scores: on the newest jobs, which no model had seen; the ensemble first, by the backtest's names.
-    dial: what each accepted risk led to on those jobs: ``risk``, ``measured_rate`` (share that ran longer than the
-    recommended wallclock and the scheduler's grace) and ``bound_to_request`` (mean of recommended over requested
-    wallclock); empty where it was not measured.
+    dial: what each accepted risk led to on those jobs: ``risk``, ``measured_rate`` (share that the recommended
+    wallclock would have cut short and the request did not) and ``bound_to_request`` (mean of recommended over
+    requested wallclock); empty where it was not measured.
     stage_seconds: duration of each training stage. peak_memory_mb: of the training process.
     libraries: versions that trained it. sha256: of every other file, by its path in the folder.
     fold, promotion: null in artifacts that were made before training recorded them.

@@ -7,7 +7,7 @@ Inference Under Distribution Shift", NeurIPS 2021), as quantile tracking (Angelo
 PID Control for Time Series Prediction", NeurIPS 2023), by group (Mondrian). Levels have no unit, so that one step
 fits every site. The median quantile stays as the members gave it.
 
-Three kinds of level are followed: those of the quantiles, those of the interval, and those of recommended wallclocks,
+Three kinds of level are followed: those of the quantiles, that of the interval, and those of recommended wallclocks,
 which count in whole minutes and so hold for more jobs than the quantile below them.
 """
 
@@ -19,9 +19,6 @@ import numpy as np
 from numba import njit
 
 from rt_predictor_core.features.keys import TIERS
-
-INTERVAL_LEVELS: Final = (0.01, 0.91)
-"""Between which levels the 90 % interval lies: as run times are skewed, it is much narrower than the central one."""
 
 COVERAGE: Final = 0.9
 """Share of jobs that the interval should cover."""
@@ -40,16 +37,16 @@ SHRINKAGE_JOBS: Final = 200.0
 
 MEDIAN: Final = 0.5
 
-QUANTILE, WALLCLOCK = 0, 1
-"""Columns of ``level_of_run``: of the run time itself, and of it in whole minutes."""
+QUANTILE, INTERVAL, WALLCLOCK = 0, 1, 2
+"""Columns of ``level_of_run``: of the run time itself, of the interval that reaches it, of it in whole minutes."""
 
 
 @njit(cache=True, nogil=True)
-def _learn(read: np.ndarray, level_of_run: np.ndarray, levels: np.ndarray, exact: int) -> None:
+def _learn(read: np.ndarray, level_of_run: np.ndarray, levels: np.ndarray, kind: np.ndarray) -> None:
     for i in range(len(levels)):
-        if i < exact and levels[i] == MEDIAN:
+        if kind[i] == QUANTILE and levels[i] == MEDIAN:
             continue
-        missed = 1.0 if level_of_run[QUANTILE if i < exact else WALLCLOCK] > read[i] else 0.0
+        missed = 1.0 if level_of_run[kind[i]] > read[i] else 0.0
         read[i] = min(max(read[i] + STEP * (missed - (1.0 - levels[i])), LOWEST), HIGHEST)
 
 
@@ -60,14 +57,14 @@ def _track(
     tier: np.ndarray,
     level_of_run: np.ndarray,
     levels: np.ndarray,
-    exact: int,
+    kind: np.ndarray,
     read: np.ndarray,
     out: np.ndarray,
 ) -> None:
     for e in range(len(jobs)):
         j = jobs[e]
         if ends[e]:
-            _learn(read[tier[j]], level_of_run[j], levels, exact)
+            _learn(read[tier[j]], level_of_run[j], levels, kind)
         else:
             out[j] = read[tier[j]]
 
@@ -77,15 +74,14 @@ class Calibration:
 
     Attributes
     ----------
-    levels: float64[m], nominal: of the quantiles, then ``INTERVAL_LEVELS`` and ``WALLCLOCK_LEVELS``. exact: number of
-    those before the last. quantiles: number of the first.
+    levels: float64[m], nominal: of the quantiles, then ``COVERAGE`` and ``WALLCLOCK_LEVELS``.
+    kind: int64[m], which column of ``level_of_run`` each is compared with.
     read: float64[len(TIERS), m], what to read instead.
     """
 
     def __init__(self, quantile_levels: np.ndarray, read: np.ndarray | None = None) -> None:
-        self.quantiles = len(quantile_levels)
-        self.exact = self.quantiles + len(INTERVAL_LEVELS)
-        self.levels = np.concatenate([quantile_levels, INTERVAL_LEVELS, WALLCLOCK_LEVELS])
+        self.levels = np.array([*quantile_levels, COVERAGE, *WALLCLOCK_LEVELS])
+        self.kind = np.repeat([QUANTILE, INTERVAL, WALLCLOCK], [len(quantile_levels), 1, len(WALLCLOCK_LEVELS)])
         self.read = np.tile(self.levels, (len(TIERS), 1)) if read is None else read.copy()
         if self.read.shape != (len(TIERS), len(self.levels)):
             raise ValueError(
@@ -99,11 +95,11 @@ class Calibration:
         return np.asarray(self.read[tier])
 
     def learn(self, tier: int, level_of_run: np.ndarray) -> None:
-        """Take in at which levels of what was forecast before calibration a run time lay, float64[2]."""
-        _learn(self.read[tier], level_of_run, self.levels, self.exact)
+        """Take in at which levels of what was forecast before calibration a run time lay, float64[3]."""
+        _learn(self.read[tier], level_of_run, self.levels, self.kind)
 
     def start(self, tier: np.ndarray, level_of_run: np.ndarray) -> None:
-        """Begin with the levels that held on ``n`` ended jobs, float64[n, 2]; without jobs nothing changes."""
+        """Begin with the levels that held on ``n`` ended jobs, float64[n, 3]; without jobs nothing changes."""
         if not len(tier):
             return
         overall = self._held(level_of_run)
@@ -120,16 +116,15 @@ class Calibration:
 
         Writes the levels to read for each submitted job into ``out``, float64[n, m].
         """
-        _track(ends, jobs, tier, level_of_run, self.levels, self.exact, self.read, out)
+        _track(ends, jobs, tier, level_of_run, self.levels, self.kind, self.read, out)
 
     def _held(self, level_of_run: np.ndarray) -> np.ndarray:
-        split = self.exact
-        held = [
-            _levels_that_held(level_of_run[:, QUANTILE], self.levels[:split]),
-            _levels_that_held(level_of_run[:, WALLCLOCK], self.levels[split:]),
-        ]
-        held[0][self.levels[:split] == MEDIAN] = MEDIAN
-        return np.concatenate(held)
+        held = np.empty(len(self.levels))
+        for kind in (QUANTILE, INTERVAL, WALLCLOCK):
+            own = self.kind == kind
+            held[own] = _levels_that_held(level_of_run[:, kind], self.levels[own])
+        held[(self.kind == QUANTILE) & (self.levels == MEDIAN)] = MEDIAN
+        return held
 
 
 def _levels_that_held(level_of_run: np.ndarray, levels: np.ndarray) -> np.ndarray:

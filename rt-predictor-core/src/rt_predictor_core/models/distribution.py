@@ -20,6 +20,9 @@ from numba import njit
 NARROWEST_TAIL = 0.03
 """The tail is never narrower than this share of the highest quantile: forecasts that agree leave some doubt as well."""
 
+LEANS = np.array([0.02, 0.2, 0.4, 0.6, 0.8, 0.98])
+"""Which shares of the jobs that an interval misses may lie below it."""
+
 _ATOMS = (np.arange(20) + 0.5) / 20
 """Levels of equal weight that stand for the distribution where every part of it has to be looked at."""
 
@@ -81,6 +84,32 @@ class Distribution:
         asked = np.array(np.broadcast_to(level, (len(self.times), np.atleast_2d(level).shape[1])), float, order="C")
         times = _quantiles(asked, self.levels, self.times, self.limit, self.elapsed)
         return np.asarray(times if np.ndim(level) else times[:, 0])
+
+    def lean(self, coverage: float) -> np.ndarray:
+        """Return the lean of ``LEANS`` whose interval is the shortest at a coverage in (0, 1), float64[n].
+
+        Run times are skewed: mostly there are seconds to win below an interval and hours above it. Where the limit
+        cuts the distribution it is the other way round.
+        """
+        below = (1.0 - coverage) * LEANS
+        lower, upper = np.hsplit(self.quantile(np.concatenate([below, below + coverage])), 2)
+        return np.asarray(LEANS[np.argmin(upper - lower, axis=1)])
+
+    def interval(self, coverage: np.ndarray, lean: np.ndarray) -> np.ndarray:
+        """Return the ends [s] of intervals that cover with a probability, float64[n] in (0, 1): float64[n, 2].
+
+        ``lean``, float64[n] in (0, 1), is the share of what they miss that lies below; at the same lean an interval
+        of higher coverage holds those of lower.
+        """
+        return self.quantile(np.column_stack([lean * (1.0 - coverage), lean + coverage * (1.0 - lean)]))
+
+    def coverage(self, time: np.ndarray, lean: np.ndarray) -> np.ndarray:
+        """Return the coverage of the smallest interval of a lean that reaches a time [s] before the limit, float64[n].
+
+        0 where every interval does.
+        """
+        level = 1.0 - self.exceedance(time)
+        return np.asarray(np.maximum(np.maximum(1.0 - level / lean, (level - lean) / (1.0 - lean)), 0.0))
 
     def mode(self) -> np.ndarray:
         """Return the most likely total run time, float64[n] in seconds.

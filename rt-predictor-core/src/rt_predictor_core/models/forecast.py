@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from numba import njit
 from rt_predictor_core.features import history as features
 from rt_predictor_core.features.table import HistoryRows, assemble
 from rt_predictor_core.models.blend import blend, monotone
-from rt_predictor_core.models.conformal import HIGHEST, INTERVAL_LEVELS, LOWEST, WALLCLOCK_LEVELS, Calibration
+from rt_predictor_core.models.conformal import COVERAGE, HIGHEST, LOWEST, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.distribution import Distribution
 from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
 from rt_predictor_core.models.trees import Forest
@@ -36,8 +36,8 @@ class Forecasts:
     limit: float64[n], when the scheduler kills the job [s]; infinite where it does not.
     tier: uint8[n]. jobs: uint32[n]. See ``features.table.HistoryRows``.
     plain: float64[n, levels], run times [s] before calibration, which ``level_of`` compares with what comes true.
-    read: float64[n, len(INTERVAL_LEVELS) + len(WALLCLOCK_LEVELS)], levels of the plain quantiles at which the
-    interval's ends and recommended wallclocks lie.
+    read: float64[n, 1 + len(WALLCLOCK_LEVELS)], the coverage of the plain quantiles that the interval takes, and their
+    levels at which recommended wallclocks lie.
     chance: float64[n], probability to run into the requested wallclock before the start; NaN without one.
     usual: float64[n], what the job's neighbours took [s]; NaN where there are none.
     elapsed: float64[n], how long the jobs have run [s]; None before they start.
@@ -80,10 +80,10 @@ class Forecasts:
 
     @cached_property
     def interval(self) -> np.ndarray:
-        """The 90 % interval's ends, float64[n, 2] in seconds; see ``conformal.INTERVAL_LEVELS``."""
-        own = self.read[:, : len(INTERVAL_LEVELS)]
-        ends = [self._at(level, INTERVAL_LEVELS, own) for level in INTERVAL_LEVELS]
-        return np.sort(np.column_stack(ends), axis=1)
+        """Ends of the shortest interval that covers ``conformal.COVERAGE`` of such jobs, float64[n, 2] in seconds."""
+        plain = replace(self.distribution, times=self.plain)
+        ends = plain.interval(self.read[:, 0], plain.lean(COVERAGE))
+        return np.asarray(np.maximum(ends, SHORTEST_SECONDS))
 
     @property
     def most_likely(self) -> np.ndarray:
@@ -106,26 +106,29 @@ class Forecasts:
         left = np.maximum(1.0 - self.distribution.outlasted, self.chance)
         return np.where(self.elapsed >= self.wallclock_req, 1.0, self.chance / left)
 
+    def at_limit(self, run: np.ndarray) -> np.ndarray:
+        """Return which of the jobs that ran for ``run``, float64[n] in seconds, their request killed, bool[n]."""
+        return np.asarray(np.isfinite(self.limit) & (run >= self.wallclock_req))
+
     def wallclock(self, risk: float) -> np.ndarray:
         """Return the wallclock to request so that the job runs longer with probability ``risk``.
 
         int64[n] in seconds, rounded up to minutes, and never above the request where the scheduler enforces it, unless
         the job has run for longer already. ``risk`` lies in (0, 1); of a job that runs, it is the risk that is left.
         """
-        exact = self._at(1.0 - risk, WALLCLOCK_LEVELS, self.read[:, len(INTERVAL_LEVELS) :])
+        exact = self._at(1.0 - risk)
         request = np.where(np.isfinite(self.limit), self.wallclock_req, np.inf)
         exact = np.minimum(exact, np.maximum(request, self.distribution.elapsed))
         return np.asarray(np.ceil(exact / MINUTE) * MINUTE, np.int64)
 
-    def _at(self, level: float, nominal: Sequence[float], own: np.ndarray) -> np.ndarray:
-        """Return the total run time at a level, float64[n] in seconds, of those that have come so far.
+    def _at(self, level: float) -> np.ndarray:
+        """Return the wallclock that such a share of jobs keeps, of those that have come so far, float64[n] in seconds.
 
-        ``own`` float64[n, len(nominal)] are the levels to read in the plain quantiles for the nominal ones; between
-        them, and to 0 and 1, one line leads.
+        Between the levels that are followed, and to 0 and 1, one line leads.
         """
         elapsed, plain = self.distribution.elapsed, _unlimited(self.levels, self.plain)
-        read = np.sort(np.column_stack([np.zeros(len(self)), own, np.ones(len(self))]), axis=1)
-        known = np.broadcast_to(np.array([0.0, *nominal, 1.0]), read.shape)
+        read = np.sort(np.column_stack([np.zeros(len(self)), self.read[:, 1:], np.ones(len(self))]), axis=1)
+        known = np.broadcast_to(np.array([0.0, *WALLCLOCK_LEVELS, 1.0]), read.shape)
         outlasted = _between(plain.cdf(elapsed), read, known)
         asked = _between(1.0 - (1.0 - level) * (1.0 - outlasted), known, read)
         time = plain.quantile(np.clip(asked, LOWEST, HIGHEST)[:, None])[:, 0]
@@ -161,6 +164,14 @@ class Forecaster:
         read = self.calibration.at(history.tier)
         return self.finish(Said(self.raw(table), self.chance.evaluate(table)[:, 0]), requests, history, read)
 
+    def level_of(self, plain: np.ndarray, wallclock_req: np.ndarray, run: np.ndarray) -> np.ndarray:
+        """Return what calibration learns from jobs that ended after ``run``, float64[n] in seconds: float64[n, 3].
+
+        ``plain`` float64[n, levels] and ``wallclock_req`` float64[n] as in ``Forecasts``.
+        """
+        distribution = Distribution(self.levels, plain, self.target.limit(wallclock_req), np.zeros(len(plain)))
+        return level_of(distribution, run, self.target.leeway)
+
     def finish(self, said: Said, requests: Requests, history: HistoryRows, read: np.ndarray) -> Forecasts:
         """Turn what the members said into forecasts; ``read`` are each job's levels, see ``Calibration.at``."""
         wallclock, split = requests.wallclock_req, len(self.levels)
@@ -193,17 +204,17 @@ class Said:
     log_odds: np.ndarray
 
 
-def level_of(levels: np.ndarray, plain: np.ndarray, run: np.ndarray, leeway: float = 0.0) -> np.ndarray:
-    """Return at which levels of quantiles before calibration run times, float64[n] in seconds, lie: float64[n, 2].
+def level_of(plain: Distribution, run: np.ndarray, leeway: float = 0.0) -> np.ndarray:
+    """Return at which levels of distributions before calibration run times, float64[n] in seconds, lie: float64[n, 3].
 
-    The probability integral transform; where quantiles coincide, the lowest level that reaches the time. The second
-    column is for limits in whole minutes, past which a job may run for ``leeway`` [s]: the lowest level whose time,
-    rounded up, lets the job end.
+    By the columns of ``conformal``: the probability integral transform, where quantiles coincide the lowest level that
+    reaches the time; the coverage of the interval that just reaches it; and, for limits in whole minutes past which a
+    job may run for ``leeway`` [s], the lowest level whose time, rounded up, lets the job end.
     """
-    distribution = _unlimited(levels, plain)
     whole = (np.ceil((run - leeway) / MINUTE) - 1.0) * MINUTE
     after = np.nextafter(np.maximum(whole, 0.0), np.inf)
-    return 1.0 - np.column_stack([distribution.exceedance(run), distribution.exceedance(after)])
+    reaching = plain.coverage(run, plain.lean(COVERAGE))
+    return np.column_stack([1.0 - plain.exceedance(run), reaching, 1.0 - plain.exceedance(after)])
 
 
 @njit(cache=True, nogil=True)

@@ -23,17 +23,14 @@ class Target:
     ----------
     power: exponent, in (0, 1].
     usual_wallclock: [s], stands in where a request gives no wallclock.
-    grace: [s], how long the scheduler lets jobs run past their request; infinite where it does not enforce it.
+    grace: [s], how long the scheduler lets jobs run past their request at most; infinite where it does not enforce it.
+    leeway: [s], for how much longer than its wallclock a job that is killed is usually on record; 0 where none is.
     """
 
     power: float
     usual_wallclock: float
     grace: float
-
-    @property
-    def leeway(self) -> float:
-        """How long a job may run past a wallclock before it is killed [s]; 0 where nothing kills it."""
-        return self.grace if isfinite(self.grace) else 0.0
+    leeway: float = 0.0
 
     def scale(self, wallclock_req: np.ndarray) -> np.ndarray:
         """Return what run times are divided by, float64[n] in seconds, for requests float64[n] with NaN."""

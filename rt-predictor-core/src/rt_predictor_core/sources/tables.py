@@ -66,7 +66,7 @@ def header(path: Path, head: bytes) -> Header | None:
         text = line.decode()
     except UnicodeDecodeError:
         return None
-    if not text.isprintable() and "\t" not in text:
+    if not text.replace("\t", "").isprintable():
         return None
     delimiter = max(_DELIMITERS, key=text.count)
     return Header(_split(text, delimiter), delimiter) if delimiter in text else None

@@ -9,6 +9,7 @@ import numpy as np
 from rt_predictor_core.numbers import plain
 from rt_predictor_core.scores import (
     attained,
+    cut_short,
     event_reliability,
     interval_scores,
     mean_ratio,
@@ -105,13 +106,12 @@ def _dial(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _risk(outcome: Outcome, risk: float, bound: np.ndarray) -> dict[str, Any]:
-    longer = outcome.run > bound + outcome.leeway
-    over_time = [rate(longer[group.rows]) for group in by_tenth(outcome) if len(group.rows)]
+    killed = cut_short(outcome.run, bound, outcome.wallclock_req, outcome.at_limit, outcome.leeway)
+    over_time = [rate(killed[group.rows]) for group in by_tenth(outcome) if len(group.rows)]
     return {
         "risk": risk,
-        "rate": rate(longer),
-        "rate_without_leeway": rate(outcome.run > bound),
-        "rate_with_limit": rate(ran_past(outcome.run, bound, outcome.at_limit)),
+        "rate": rate(killed),
+        "rate_with_limit": rate(killed | (outcome.at_limit & (outcome.run >= bound))),
         "rate_lowest_tenth": min(over_time, default=None),
         "rate_highest_tenth": max(over_time, default=None),
         "bound_to_request": mean_ratio(bound, outcome.wallclock_req),

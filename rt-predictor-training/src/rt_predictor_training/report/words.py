@@ -101,7 +101,8 @@ def dial(document: Document) -> str:
         return ""
     row = min(document["dial"], key=lambda row: abs(float(row["risk"]) - ADVISED_RISK))
     advised = f"With the wallclock recommended for a risk of {percent(row['risk'], 0)}"
-    said = f"{advised}, {percent(row['rate'])} of jobs run longer"
+    said = f"{advised}, {percent(row['rate'])} of jobs would have been killed by it"
+    said += f" ({percent(row['rate_with_limit'])} with those that their own request killed)"
     if row["bound_to_request"] is None:
         return f"{said}."
     return f"{said}; it is {percent(row['bound_to_request'], 0)} of the request on average."

@@ -60,7 +60,7 @@ def by_month(document: dict[str, Any]) -> Chart:
 
 
 def dial(document: dict[str, Any]) -> Chart:
-    """Return the accepted risk against the share of jobs that ran past the recommended wallclock."""
+    """Return the accepted risk against the share of jobs that the recommended wallclock would have killed."""
     rows, title = document["dial"], "Does the recommended wallclock keep its risk?"
     if not rows:
         return Chart(title, "this backtest recommended no wallclocks", None)
@@ -72,12 +72,12 @@ def dial(document: dict[str, Any]) -> Chart:
         axes.errorbar(risk, rate, yerr=np.maximum(span, 0.0), color=SERIES[0], ecolor=MUTED, marker="o", capsize=3)
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel("accepted risk")
-        axes.set_ylabel("jobs that ran longer")
+        axes.set_ylabel("jobs that it would have killed")
         in_percent(axes, both=True)
 
     said = sentence([(percent(row["risk"], 0), f"measured {percent(row['rate'])}") for row in rows])
-    note = "Whiskers span the consecutive tenths of the jobs. Above the dashed line more jobs ran longer than accepted."
-    return Chart(title, f"Accepted risk and share of jobs that ran longer: {said}", draw, note)
+    note = "Whiskers span the consecutive tenths of the jobs. Above the dashed line are more jobs than accepted."
+    return Chart(title, f"Accepted risk and share of jobs that would have been killed: {said}", draw, note)
 
 
 def exceedance(document: dict[str, Any]) -> Chart:
