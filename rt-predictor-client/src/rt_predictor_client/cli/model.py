@@ -77,4 +77,4 @@ def _print_dial(shown: ModelInfo) -> None:
         for one in shown.dial
     ]
     click.echo()
-    output.print_table(("accepted risk", "ran longer", "recommended / requested"), rows)
+    output.print_table(("accepted risk", "would have killed", "recommended / requested"), rows)
