@@ -1,5 +1,7 @@
 """Each library for real on a small table with missing values: it learns, and the flat arrays are the model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,17 @@ def test_flat_arrays_that_differ_are_refused() -> None:
     native[7, 1] += 0.1
     with pytest.raises(Problem, match="FLATTENING_DIFFERS"):
         verify("lightgbm", fitted.forest, native, task.train.x)
+
+
+def test_what_xgboost_loses_by_rounding_is_no_other_tree() -> None:
+    """Its sums are float32: many trees on targets of little spread differ by more than the tolerance."""
+    narrow = replace(fold(300, 5), y=1.0 + 0.01 * fold(300, 5).y)
+    task = Task(narrow, LEVELS, 300, {"max_depth": 7, "eta": 0.08}, 1, 1, lambda: None)
+    fitted = MEMBERS["xgboost"](task)
+    native = fitted.forest.evaluate(narrow.x)
+    native[7, 1] += 0.003
+    with pytest.raises(Problem, match="FLATTENING_DIFFERS"):
+        verify("xgboost", fitted.forest, native, narrow.x, rounded=task.trees)
 
 
 def test_thresholds_keep_their_meaning_in_float32() -> None:

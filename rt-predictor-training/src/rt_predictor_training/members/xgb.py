@@ -47,7 +47,8 @@ def fit(task: Task) -> Fitted:
     )
     forest = flatten(booster, len(task.levels))
     rows = sample(task.train.x)
-    verify("xgboost", forest, booster.inplace_predict(rows).reshape(len(rows), -1).astype(float), rows)
+    native = booster.inplace_predict(rows).reshape(len(rows), -1).astype(float)
+    verify("xgboost", forest, native, rows, rounded=task.trees)
     return Fitted(
         name="xgboost",
         library_version=xgb.__version__,
