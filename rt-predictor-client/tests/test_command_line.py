@@ -323,6 +323,21 @@ def test_one_job_is_reported_by_options(rtp: Any, peer: Any) -> None:
     assert rtp(*arguments, "--state", "EXPLODED").status == 6
 
 
+def test_a_reported_job_has_the_parts_of_a_request_and_none_of_the_next_jobs(
+    rtp: Any, peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBATCH_PARTITION", "of-the-next-job")
+    arguments = ["report", "--job-id", "9", "--submit", "1719828000", "--start", "1719828000", "--user", "bob"]
+    assert rtp(*arguments, "--qos", "high", "--gpus", 4, "--nodes", 2, "--mem", "4G").status == 0
+    job = peer.requests[0].job
+    assert (job.user, job.qos, job.gpus_req, job.nodes_req, job.mem_req) == ("bob", "high", 4, 2, 8192)
+    assert not job.partition
+    assert not job.HasField("wallclock_req")
+    ran = rtp(*arguments, "--time", "soon")
+    assert (ran.status, ran.err.count("\n")) == (4, 1)
+    assert "--time" in ran.err
+
+
 def test_nothing_on_a_pipe_is_coloured(rtp: Any) -> None:
     assert "\x1b" not in rtp("model").out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from rt_predictor_formats.sbatch import JobRequest, parse_script
 LARGEST_SCRIPT = 4 * 1024 * 1024
 """Longest script that is read [bytes]; Slurm's own limit."""
 
-_PARAMETERS = (
-    click.argument("script", required=False, metavar="[JOB.SH]"),
+_SCRIPT = click.argument("script", required=False, metavar="[JOB.SH]")
+_OPTIONS = (
     click.option("--user", help="Login name [$USER]."),
     click.option("--time", "-t", help="Requested time, in any of Slurm's forms."),
     click.option("--nodes", "-N", help="Requested nodes."),
@@ -37,18 +37,23 @@ Given = dict[str, str | int | bool | None]
 """Values of a command's options by their names; None where one was not given."""
 
 
-def job_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the script as its argument and an option for each part of a request."""
-    for parameter in reversed(_PARAMETERS):
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for each part of a request."""
+    for parameter in reversed(_OPTIONS):
         command = parameter(command)
     return command
 
 
-def request_of(script: str | None, given: Given) -> JobRequest:
+def job_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the script as its argument and an option for each part of a request."""
+    return _SCRIPT(job_options(command))
+
+
+def request_of(script: str | None, given: Given, environment: Mapping[str, str] = os.environ) -> JobRequest:
     """Return the request of a script, if one is named, overridden by what was given; takes the job's options out."""
     user = given.pop("user")
     processors = given.pop("processors")
-    request = parse_script(_text(script) if script is not None else "", _as_options(given), os.environ)
+    request = parse_script(_text(script) if script is not None else "", _as_options(given), environment)
     if request.name is None and script not in {None, "-"}:
         request = replace(request, name=Path(str(script)).name)  # what sbatch names it
     if processors is not None:

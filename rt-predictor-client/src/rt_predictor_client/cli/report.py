@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from rt_predictor_client.cli.connection import Connection, current_user
+from rt_predictor_client.cli.connection import Connection
+from rt_predictor_client.cli.job import Given, job_options, request_of
 from rt_predictor_client.errors import Exit
 from rt_predictor_formats.errors import Problem, shown
 from rt_predictor_formats.sacct import EXPORT_COMMAND, XDMOD_FIELDS, is_step, parse_header, split_row, to_job
-from rt_predictor_formats.times import parse_duration
 
 SHOWN_REJECTIONS = 20
 """Rejected events that are listed one by one; --json lists all that the service named."""
@@ -36,21 +36,15 @@ class Events:
 @click.command()
 @click.argument("source", required=False, metavar="[FILE]")
 @click.option("--job-id", help="Job id.")
-@click.option("--user", help="Login name [$USER].")
 @click.option("--submit", help="When it was submitted: seconds since 1970 or ISO.")
 @click.option("--start", help="When it started.")
 @click.option("--end", help="When it ended; leave out while it runs.")
 @click.option("--state", help="How it ended, such as COMPLETED.")
-@click.option("--time", "-t", help="Requested time, in any of Slurm's forms.")
-@click.option("--processors", help="Requested processors.")
-@click.option("--nodes", "-N", help="Requested nodes.")
-@click.option("--name", help="Job name.")
-@click.option("--account", "-A", help="Account.")
-@click.option("--partition", "-p", help="Partition.")
+@job_options
 @click.option("--timezone", default="UTC", help="Of times without a zone in FILE, such as Europe/Berlin [UTC].")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 @click.pass_context
-def report(context: click.Context, /, source: str | None, **given: str | bool | None) -> None:
+def report(context: click.Context, /, source: str | None, **given: str | int | bool | None) -> None:
     """Report started and finished jobs.
 
     FILE (- for stdin) is what sacct -P prints, with its header line or in the order of Open XDMoD. Without it, the
@@ -100,34 +94,22 @@ def _print(result: Any, skipped: int, lines: list[int]) -> None:
         click.echo(f"rejected: {more} more", err=True)
 
 
-def _one(context: click.Context, given: dict[str, str | bool | None]) -> dict[str, Any]:
+def _one(context: click.Context, given: Given) -> dict[str, Any]:
     """Return the event that the options describe."""
+    happened = {name: given.pop(name) for name in ("job_id", "submit", "start", "end", "state")}
     for name in ("submit", "start"):
-        if not given[name]:
+        if not happened[name]:
             raise click.UsageError(f"--job-id needs --{name}.", context)
+    # sbatch's variables are of the next job, not of one that has started
+    request = request_of(None, given, {})
     return {
-        "job_id": given["job_id"],
-        "user": given["user"] or current_user(),
-        "submit_time": given["submit"],
-        "start_time": given["start"],
-        "end_time": given["end"],
-        "state": given["state"],
-        "wallclock_req": _duration(given["time"]),
-        "processors_req": given["processors"],
-        "nodes_req": given["nodes"],
-        "name": given["name"],
-        "account": given["account"],
-        "partition": given["partition"],
+        **asdict(request),
+        "job_id": happened["job_id"],
+        "submit_time": happened["submit"],
+        "start_time": happened["start"],
+        "end_time": happened["end"],
+        "state": happened["state"],
     }
-
-
-def _duration(text: object) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_duration(str(text))
-    except Problem as problem:
-        raise Problem(problem.code, problem.thing, place="--time", remedy=problem.remedy) from None
 
 
 def _zone(name: str) -> tzinfo:
