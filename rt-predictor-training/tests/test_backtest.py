@@ -130,7 +130,7 @@ def test_the_baselines_are_what_their_definitions_say(jobs: Jobs) -> None:
 
 
 def test_the_request_interval_covers_what_it_says_on_jobs_alike(jobs: Jobs) -> None:
-    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    course = Course.of(jobs, State())
     random = np.random.default_rng(2)
     alike = replace(
         jobs, events=replace(jobs.events, run=np.where(jobs.events.ran, random.random(len(jobs)) * 3600, 0))

@@ -24,7 +24,6 @@ from rt_predictor_core.scores import pinball, point_scores
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.cli import synthesize, train
 from rt_predictor_training.findings import Evidence, examine
-from rt_predictor_training.fit import blocks_of
 from rt_predictor_training.gate import (
     FEWEST_NEWER_JOBS,
     REFIT_TOLERANCE,
@@ -38,6 +37,7 @@ from rt_predictor_training.gate import (
 from rt_predictor_training.ingest import Intake, Jobs, ingest
 from rt_predictor_training.newest import Newest
 from rt_predictor_training.profiles import load_profile
+from rt_predictor_training.walk import Course
 
 WEEK = 7 * 24 * 3600
 
@@ -60,16 +60,14 @@ def trained(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def score_fold(jobs: Jobs) -> np.ndarray:
     ran = np.flatnonzero(jobs.events.ran)
-    score = blocks_of(len(ran), load_profile("quick"))[1]
-    return ran[score.first : score.last]
+    return ran[-int(load_profile("quick").folds.score * len(ran)) :]
 
 
 @pytest.fixture(scope="module")
 def fold(log: Path) -> Newest:
     """Return the newest fold of the log, which the model of ``trained`` was scored on."""
     jobs = ingest(Intake([log], chunk_rows=100_000), lambda *_: None)
-    rows = State().replay(jobs.events, jobs.requests)
-    return Newest.of(jobs, rows, score_fold(jobs))
+    return Newest.of(Course.of(jobs, State()), len(score_fold(jobs)))
 
 
 @pytest.fixture

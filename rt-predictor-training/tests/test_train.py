@@ -60,7 +60,7 @@ def test_the_artifact_carries_the_backtest_of_its_newest_fold(trained: tuple[Pat
     assert fold is not None
     jobs = ingest(Intake([log], chunk_rows=100_000), lambda *_: None)
     ran = np.flatnonzero(jobs.events.ran)
-    rows = ran[blocks_of(len(ran), load_profile("quick"))[1].first :]
+    rows = ran[-int(load_profile("quick").folds.score * len(ran)) :]
     submit = jobs.requests.submit_time[rows]
     assert (fold.first_submit, fold.last_submit, fold.jobs) == (submit[0], submit[-1], len(rows))
     assert sum(tier.jobs for tier in fold.tiers) == fold.jobs
@@ -113,9 +113,9 @@ def test_the_artifact_forecasts_what_training_forecast(trained: tuple[Path, Resu
 
 def test_members_are_fitted_on_jobs_that_had_ended_before_the_block(log: Path) -> None:
     jobs = ingest(Intake([log], chunk_rows=100_000), lambda *_: None)
-    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    course = Course.of(jobs, State())
     profile = load_profile("quick")
-    for block in (*blocks_of(len(course), profile), Block(1000, 1100)):
+    for block in (*blocks_of(course, profile), Block(1000, 1100)):
         rows = training_rows(course, block.first, profile)
         assert len(rows)
         assert course.end[rows].max() <= course.submit[block.first]

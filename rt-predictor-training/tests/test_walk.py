@@ -30,7 +30,7 @@ def profile() -> Profile:
 
 
 def walked(jobs: Jobs, profile: Profile, memory: Checkpoint | None = None, steps: int = len(BLOCKS)) -> Walk:
-    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    course = Course.of(jobs, State())
     walk = Walk(course, profile, BLOCKS, lambda _: None, memory)
     for number, block in enumerate(BLOCKS[:steps]):
         walk.step(number, block)
@@ -50,7 +50,7 @@ def changed(jobs: Jobs, later: np.ndarray) -> Jobs:
 def test_what_has_not_ended_at_a_submit_moves_no_forecast_by_a_bit(jobs: Jobs, profile: Profile) -> None:
     """The poison test: members, blend, calibration and features alike."""
     honest = walked(jobs, profile)
-    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    course = Course.of(jobs, State())
     for job in (905, 1199, 1200, 1420):
         later = jobs.events.ran & (jobs.events.end > course.submit[job])
         poisoned = walked(changed(jobs, later), profile)

@@ -92,7 +92,7 @@ class Published:
 def backtested(parts: Parts, profile: Path) -> tuple[Course, Forecasts]:
     """Return the log, and what a backtest with the artifact's models says of the jobs after the gap."""
     jobs = ingest(Intake([parts.early, parts.late], chunk_rows=1000), lambda *_: None)
-    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    course = Course.of(jobs, State())
     artifact = newest(parts.models)
     first = int(np.searchsorted(course.submit, artifact.manifest.last_submit, side="right"))
     assert course.end[:first].max() < course.submit[first]

@@ -172,6 +172,20 @@ def test_the_order_of_rows_does_not_matter(random_log: RandomLog, size_and_seed:
     np.testing.assert_array_equal(again.features, rows.features[shuffled])
 
 
+@settings(max_examples=20, deadline=None)
+@given(size_and_seed=LOGS)
+def test_rows_that_are_wanted_alone_are_as_among_all(random_log: RandomLog, size_and_seed: tuple[int, int]) -> None:
+    requests, log_ = random_log(*size_and_seed)
+    wanted = np.flatnonzero(np.random.default_rng(1).random(len(log_)) < 0.3)
+    whole, state, same = State().replay(log_, requests), State(), State()
+    some = state.replay(log_, requests, wanted)
+    for name in ("features", "tier", "jobs"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(whole.take(wanted), name))
+    same.replay(log_, requests)
+    for name, array in state.snapshot().items():
+        np.testing.assert_array_equal(array, same.snapshot()[name])
+
+
 def together(random_log: RandomLog, jobs: int) -> tuple[Requests, EventLog]:
     """Jobs of one user that are submitted, start and end in the same seconds, and one that is submitted in between."""
     requests, log_ = random_log(jobs, 7)

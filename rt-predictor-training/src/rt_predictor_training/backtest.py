@@ -64,7 +64,7 @@ def backtest(
     with _stage(progress, "read", 1):
         jobs = ingest(intake, lambda *_: None)
     with _stage(progress, "features", 1):
-        course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+        course = Course.of(jobs, State())
     blocks = blocks_of(len(course), plan.blocks)
     walk = Walk(course, profile, blocks, lambda _: None, memory)
     fitted = _walked(walk, blocks, begin + plan.most_seconds, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
@@ -99,6 +100,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 @click.option("--profile", default="standard", show_default=True, help="quick, standard, m2max, or a TOML file.")
 @click.option("--sample-size", type=click.IntRange(min=1), help="Train on the newest N jobs only.")
 @click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
+@click.option("--memory", type=click.FloatRange(min=0.0, min_open=True), help="GiB to use; default from the profile.")
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
 @click.option("--force", is_flag=True, help="Publish the model even if it is worse than the current one.")
@@ -130,12 +132,15 @@ def train(paths: tuple[Path, ...], models: Path, *, listed: bool, rollback: str 
 
 def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
     from rt_predictor_training.ingest import Intake
+    from rt_predictor_training.memory import guard
     from rt_predictor_training.profiles import load_profile
     from rt_predictor_training.report.table import summary, tiers
     from rt_predictor_training.report.versions import promoted
     from rt_predictor_training.train import train as run
 
     chosen = load_profile(options["profile"])
+    if options["memory"] is not None:
+        chosen = replace(chosen, memory_gib=options["memory"])
     rejects = options["rejects"]
     intake = Intake(
         paths=paths,
@@ -143,6 +148,7 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
         timezone=options["timezone"],
         sample_size=options["sample_size"],
         rejects=rejects,
+        guard=guard(chosen, ", ".join(map(str, paths))),
     )
     with Bars() as bars:
         trained = run(intake, chosen, models, bars, force=options["force"])
@@ -158,8 +164,13 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
     for finding in trained.findings:
         if finding.section != "passed":
             click.echo(str(finding))
-    took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in manifest.stage_seconds.items())
-    click.echo(f"{manifest.jobs} jobs, {took}, peak memory {manifest.peak_memory_mb:.0f} MB")
+    stages = manifest.stage_seconds
+    took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items())
+    rate = manifest.jobs / max(stages["read"] + stages["features"], 1e-3)
+    click.echo(
+        f"{manifest.jobs} jobs, {took}, peak memory {manifest.peak_memory_mb:.0f} MB; "
+        f"read and replayed {rate:,.0f} jobs/s"
+    )
     click.echo(f"published {trained.path}, {promoted(manifest.promotion)}")
 
 

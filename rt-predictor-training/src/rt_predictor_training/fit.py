@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rt_predictor_core.features.table import HistoryRows
+from rt_predictor_core.history.state import State
 from rt_predictor_core.models.conformal import MEDIAN
 from rt_predictor_core.models.forecast import Forecaster, Forecasts
 from rt_predictor_core.scores import cut_short, interval_scores, mean_ratio, point_scores, rate
@@ -46,17 +46,29 @@ class Result:
     dial: tuple[dict[str, Any], ...]
 
 
-def blocks_of(jobs: int, profile: Profile) -> tuple[Block, Block]:
-    """Return where calibration and score fold lie among ``jobs`` that ran; the members are fitted before both."""
-    folds = profile.folds
-    middle, score = (int((1.0 - share) * jobs) for share in (folds.calibration + folds.score, folds.score))
-    return Block(middle, score), Block(score, jobs, fit=False)
+def course_of(jobs: Jobs, state: State, profile: Profile, on_progress: Callable[[int, int], None]) -> Course:
+    """Replay a log into ``state``, and take of it the jobs that the folds and the members need."""
+    needed = profile.train_jobs + sum(_fold_sizes(jobs, profile))
+    return Course.of(jobs, state, needed, on_progress)
 
 
-def fit(jobs: Jobs, rows: HistoryRows, profile: Profile, on_tree: Callable[[str], None]) -> Result:
+def blocks_of(course: Course, profile: Profile) -> tuple[Block, Block]:
+    """Return where calibration and score fold lie; the members are fitted before both."""
+    calibration, score = _fold_sizes(course.jobs, profile)
+    first = len(course) - score
+    return Block(first - calibration, first), Block(first, len(course), fit=False)
+
+
+def _fold_sizes(jobs: Jobs, profile: Profile) -> tuple[int, int]:
+    folds, ran = profile.folds, int(jobs.events.ran.sum())
+    calibration, score = (min(int(share * ran), folds.most_jobs) for share in (folds.calibration, folds.score))
+    return calibration, score
+
+
+def fit(course: Course, profile: Profile, on_tree: Callable[[str], None]) -> Result:
     """Train the ensemble and score it on the newest jobs. ``on_tree`` is called with the member after each round."""
-    course = Course.of(jobs, rows)
-    calibration, score = blocks_of(len(course), profile)
+    jobs = course.jobs
+    calibration, score = blocks_of(course, profile)
     walk = Walk(course, profile, (calibration, score), on_tree)
     walk.step(0, calibration)
     before = deepcopy(walk.forecaster.calibration)

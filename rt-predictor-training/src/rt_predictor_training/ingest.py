@@ -18,6 +18,7 @@ from rt_predictor_formats.errors import Problem
 FEWEST_JOBS = 200
 """Fewer jobs that ran than this cannot be split into folds that mean anything."""
 
+_SAMPLES_HELD = 2
 _NEEDED = ("job_id", *TEXTS, *NUMBERS, "submit_time", "start_time", "end_time", "run_time", "state")
 
 
@@ -44,31 +45,37 @@ class Jobs:
 
 @dataclass(frozen=True)
 class Intake:
-    """What to read: paths, rows at a time, the zone of naive times, how many of the newest jobs, where rejects go."""
+    """What to read: paths, rows at a time, the zone of naive times, how many of the newest jobs, where rejects go.
+
+    ``guard`` is called with the number of jobs in memory, and raises Problem where those are too many.
+    """
 
     paths: Sequence[Path]
     chunk_rows: int
     timezone: str = "UTC"
     sample_size: int | None = None
     rejects: Path | None = None
+    guard: Callable[[int], None] = lambda _: None
 
 
 def ingest(intake: Intake, on_progress: Callable[[int, int], None]) -> Jobs:
     """Read a log. ``on_progress`` is called with the bytes read and the bytes there are.
 
     Text columns are dictionary-encoded as they come, so memory grows with the jobs' numbers and not their text.
-    Raises Problem as ``sources.open_log`` does, and LOG_TOO_SMALL.
+    Raises Problem as ``sources.open_log`` does, LOG_TOO_SMALL, and as the intake's guard.
     """
     log = open_log(intake.paths, chunk_rows=intake.chunk_rows, timezone=intake.timezone, rejects=intake.rejects)
-    batches = []
+    batches: list[pa.RecordBatch] = []
+    rows = 0
     for batch in log:
         batches.append(_compact(batch))
+        rows += len(batch)
+        if intake.sample_size is not None and rows > _SAMPLES_HELD * intake.sample_size + intake.chunk_rows:
+            batches = _newest(batches, intake.sample_size).to_batches()
+            rows = intake.sample_size
+        intake.guard(rows)
         on_progress(log.bytes_read, log.bytes_total)
-    table = pa.Table.from_batches(batches).unify_dictionaries()
-    order = pc.sort_indices(table, sort_keys=[("submit_time", "ascending")])
-    if intake.sample_size is not None and intake.sample_size < len(order):
-        order = order[len(order) - intake.sample_size :]
-    table = table.take(order)
+    table = _newest(batches, intake.sample_size)
     requests = Requests.from_arrow(table)
     events = EventLog.from_arrow(table, requests)
     ran = int(events.ran.sum())
@@ -87,6 +94,13 @@ def ingest(intake: Intake, on_progress: Callable[[int, int], None]) -> Jobs:
         sources=tuple(f"{path.name} ({log.format})" for path in intake.paths),
         notes=tuple(log.notes),
     )
+
+
+def _newest(batches: list[pa.RecordBatch], jobs: int | None) -> pa.Table:
+    """Return the newest jobs, or all, in submit order."""
+    table = pa.Table.from_batches(batches).unify_dictionaries()
+    order = pc.sort_indices(table, sort_keys=[("submit_time", "ascending")])
+    return table.take(order if jobs is None else order[max(0, len(order) - jobs) :])
 
 
 def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:

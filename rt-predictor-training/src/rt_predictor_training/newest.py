@@ -16,6 +16,7 @@ from rt_predictor_core.requests import TEXTS, Requests
 from rt_predictor_core.scores import HOUR, interval_scores, point_scores
 from rt_predictor_training.findings import Evidence
 from rt_predictor_training.ingest import Jobs
+from rt_predictor_training.walk import Course
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class Newest:
         return len(self.run)
 
     @classmethod
-    def of(cls, jobs: Jobs, rows: HistoryRows, fold: np.ndarray) -> Newest:
-        """Take the rows of a fold, int64[n], out of a log and what its replay read."""
-        history = rows.take(fold)
-        return cls(jobs.requests.take(fold), history, jobs.events.run[fold])
+    def of(cls, course: Course, jobs: int) -> Newest:
+        """Take the newest ``jobs`` of a course."""
+        newest = slice(len(course) - jobs, len(course))
+        requests = course.jobs.requests.take(course.ran[newest])
+        return cls(requests, course.history.take(newest), course.run[newest])
 
     def take(self, rows: np.ndarray) -> Newest:
         """Return the jobs that an index array or a mask selects."""

@@ -23,18 +23,22 @@ from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, member_ar
 from rt_predictor_core.artifact.load import load
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
-from rt_predictor_core.features.table import FINGERPRINT, HistoryRows
+from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.neighbours import SHAPE
 from rt_predictor_training.findings import Finding, examine
-from rt_predictor_training.fit import Result, fit, median_weights
+from rt_predictor_training.fit import Result, course_of, fit, median_weights
 from rt_predictor_training.gate import Candidate, decide
 from rt_predictor_training.ingest import Intake, Jobs, ingest
+from rt_predictor_training.memory import fitting
 from rt_predictor_training.newest import Newest, evidence, fold_entry
 from rt_predictor_training.profiles import Profile
+from rt_predictor_training.walk import Course
 
 KNOWN_JOBS = 1_000_000
 """Identities of this many newest ended jobs travel with the snapshot, so that a report of one counts once."""
+
+_PERCENT = 100
 
 
 class Progress(Protocol):
@@ -82,14 +86,19 @@ def train(intake: Intake, profile: Profile, models: Path, progress: Progress, *,
     Raises Problem for everything that a person can mend, MODEL_WORSE too; then nothing is published.
     """
     stages = Stages(progress)
-    with stages("read"):
-        jobs = ingest(intake, lambda done, total: progress.advance(done if total else 0))
+
+    def percent(done: int, total: int) -> None:
+        progress.advance(_PERCENT * done // max(total, 1))
+
+    with stages("read", _PERCENT):
+        jobs = ingest(intake, percent)
     state = State()
-    with stages("features"):
-        rows = state.replay(jobs.events, jobs.requests)
-    result = _fitted(stages, jobs, rows, profile)
+    allowed = fitting(profile, len(jobs))
+    with stages("features", _PERCENT):
+        course = course_of(jobs, state, allowed, percent)
+    result = _fitted(stages, course, allowed)
     with stages("gate"):
-        newest = Newest.of(jobs, rows, result.fold)
+        newest = Newest.of(course, len(result.fold))
         findings = examine(evidence(jobs, result.fold, result.scores, median_weights(result.scored)))
         decision = decide(models, Candidate(result.scored, profile.refit), newest, findings, force=force)
     with stages("publish"):
@@ -100,10 +109,17 @@ def train(intake: Intake, profile: Profile, models: Path, progress: Progress, *,
         )
         path = publish(models, manifest, _files(jobs, result, state))
         artifact = load(path)
-    return Trained(path, artifact.manifest, findings, (*jobs.notes, *decision.notes))
+    return Trained(path, artifact.manifest, findings, (*jobs.notes, *_on_memory(profile, allowed), *decision.notes))
 
 
-def _fitted(stages: Stages, jobs: Jobs, rows: HistoryRows, profile: Profile) -> Result:
+def _on_memory(profile: Profile, allowed: Profile) -> tuple[str, ...]:
+    if allowed.train_jobs == profile.train_jobs:
+        return ()
+    limit = f"{profile.memory_gib:g} GiB have no room for {profile.train_jobs}"
+    return (f"the members are fitted on the newest {allowed.train_jobs} jobs: {limit}",)
+
+
+def _fitted(stages: Stages, course: Course, profile: Profile) -> Result:
     rounds = 0
 
     def on_tree(_member: str) -> None:
@@ -114,7 +130,7 @@ def _fitted(stages: Stages, jobs: Jobs, rows: HistoryRows, profile: Profile) -> 
     fits = 2 if profile.refit else 1
     # XGBoost and CatBoost grow all levels in one round, LightGBM one after another; one more for the limit
     with stages("fit", fits * profile.trees * (3 + len(profile.levels))):
-        return fit(jobs, rows, profile, on_tree)
+        return fit(course, profile, on_tree)
 
 
 def _files(jobs: Jobs, result: Result, state: State) -> dict[str, bytes]:

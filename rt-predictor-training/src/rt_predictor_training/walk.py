@@ -17,6 +17,7 @@ import numpy as np
 
 from rt_predictor_core.features.history import END, START, SUBMIT
 from rt_predictor_core.features.table import HistoryRows, assemble
+from rt_predictor_core.history.state import State
 from rt_predictor_core.models.blend import blend, monotone
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.forecast import Forecaster, Forecasts, Said
@@ -54,7 +55,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Course:
-    """A log to walk through: jobs, what their replay read, which rows ran (int64[n]), and their feature table."""
+    """The newest jobs of a log that ran, to walk through.
+
+    Attributes
+    ----------
+    jobs: the whole log. ran: int64[n], its rows that are walked through. history, table: what its replay read of
+    those, and their feature table.
+    """
 
     jobs: Jobs
     history: HistoryRows
@@ -62,11 +69,18 @@ class Course:
     table: np.ndarray
 
     @classmethod
-    def of(cls, jobs: Jobs, history: HistoryRows) -> Course:
-        """Take a log and what its replay read."""
+    def of(
+        cls,
+        jobs: Jobs,
+        state: State,
+        newest: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> Course:
+        """Replay a whole log into ``state``, and take the ``newest`` jobs that ran, or all of those."""
         ran = np.flatnonzero(jobs.events.ran)
-        seen = history.take(ran)
-        return cls(jobs, seen, ran, assemble(jobs.requests.take(ran), seen))
+        ran = ran if newest is None else ran[max(0, len(ran) - newest) :]
+        history = state.replay(jobs.events, jobs.requests, ran, on_progress)
+        return cls(jobs, history, ran, assemble(jobs.requests.take(ran), history))
 
     def __len__(self) -> int:
         return len(self.ran)

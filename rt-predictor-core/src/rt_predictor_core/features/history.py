@@ -203,9 +203,11 @@ def sweep(
     out: np.ndarray,
     tier: np.ndarray,
     jobs: np.ndarray,
+    place: np.ndarray,
 ) -> int:
     """Run events ``begin``.. through the state; ``kinds[e]`` says what happened to job ``order[e]``.
 
+    What job ``j`` sees at its submit goes to row ``place[j]``, int64; where that is negative, nothing is read.
     Stops early when the state has no room for the keys of one more event and returns the next event's position, so
     that the caller can enlarge it; returns ``len(order)`` when all is done.
     """
@@ -214,7 +216,9 @@ def sweep(
     for e in range(begin, len(order)):
         j = order[e]
         if kinds[e] == SUBMIT:
-            tier[j], jobs[j] = read_row(asked, j, state, nearby, out[j])
+            row = place[j]
+            if row >= 0:
+                tier[row], jobs[row] = read_row(asked, j, state, nearby, out[row])
             continue
         if state.used[0] > room or nearby.used[0] > room_nearby:
             return e

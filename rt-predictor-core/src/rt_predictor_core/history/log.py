@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,9 @@ from rt_predictor_core.requests import Requests, identity, seconds
 
 GOOD_STATE = "COMPLETED"
 """The state of a job that did not fail; an unknown state counts as good."""
+
+
+_NAMES_AT_A_TIME = 500_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,6 @@ class EventLog:
         run = np.asarray(run, np.float64)
         start, end = seconds(table["start_time"], -1), seconds(table["end_time"], -1)
         state = pc.fill_null(table["state"], GOOD_STATE)
-        names = pc.fill_null(table["job_id"], "").to_pylist()
         return cls(
             submit=requests.submit_time,
             start=start,
@@ -56,10 +59,7 @@ class EventLog:
             request=requests.wallclock_req,
             failed=np.asarray(pc.not_equal(state, GOOD_STATE)).astype(np.float64),
             ran=(run > 0.0) & (start >= 0) & (end >= 0),
-            identity=np.array(
-                [identity(job, moment) for job, moment in zip(names, requests.submit_time.tolist(), strict=True)],
-                np.uint64,
-            ),
+            identity=_identities(pc.fill_null(table["job_id"], ""), requests.submit_time),
         )
 
     def take(self, rows: np.ndarray) -> EventLog:
@@ -74,6 +74,10 @@ class EventLog:
         teach, starts by what is known of them. The order of the rows therefore never matters. A job that ends no later
         than it starts to show has no start event: it never runs for any reader.
         """
+        return self._events
+
+    @cached_property
+    def _events(self) -> tuple[np.ndarray, np.ndarray]:
         ran = np.flatnonzero(self.ran)
         shown = self.submit + 1
         starts, ends = np.maximum(self.start, shown), np.maximum(self.end, shown)
@@ -85,3 +89,13 @@ class EventLog:
         failed, run = (np.where(kinds == END, column[jobs], 0.0) for column in (self.failed, self.run))
         order = np.lexsort((self.identity[jobs], failed, self.request[jobs], run, self.submit[jobs], kinds, moments))
         return kinds[order], jobs[order]
+
+
+def _identities(names: pa.Array | pa.ChunkedArray, submit: np.ndarray) -> np.ndarray:
+    """Return the identities of jobs, uint64[n], some at a time: as objects of Python they take much memory."""
+    out = np.empty(len(names), np.uint64)
+    for begin in range(0, len(names), _NAMES_AT_A_TIME):
+        some = slice(begin, begin + _NAMES_AT_A_TIME)
+        pairs = zip(names[some].to_pylist(), submit[some].tolist(), strict=True)
+        out[some] = [identity(job, moment) for job, moment in pairs]
+    return out

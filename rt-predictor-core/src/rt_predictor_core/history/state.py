@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ SNAPSHOT: Final = ("keys", "statistics", "people", "ended", "total", "running", 
 
 _FIRST_ROWS = 1024
 _FIRST_PEOPLE = 64
+_EVENTS_AT_A_TIME = 1_000_000
 _PROCESSORS = NUMBERS.index("processors_req")
 
 
@@ -77,17 +79,31 @@ class State:
         kernel.read_many(asked_of(requests), self._statistics, self._nearby, rows.features, rows.tier, rows.jobs)
         return rows
 
-    def replay(self, log: EventLog, requests: Requests) -> HistoryRows:
-        """Run a whole log through the state in the order of its events and return what each submit saw."""
+    def replay(
+        self,
+        log: EventLog,
+        requests: Requests,
+        wanted: np.ndarray | None = None,
+        on_progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> HistoryRows:
+        """Run a whole log through the state in the order of its events and return what each submit saw.
+
+        Of a log that is larger than memory likes, say which rows are ``wanted``, int64[k]: only theirs are returned.
+        ``on_progress`` is called with the events taken and the events there are.
+        """
         kinds, order = log.events()
-        rows = HistoryRows.empty(len(requests))
+        wanted = np.arange(len(log)) if wanted is None else wanted
+        place = np.full(len(log), -1)
+        place[wanted] = np.arange(len(wanted))
+        rows = HistoryRows.empty(len(wanted))
         asked, happened = asked_of(requests), Happened(log.start, log.end, log.run, log.failed)
         position = 0
         while True:
+            until = min(position + _EVENTS_AT_A_TIME, len(order))
             position = kernel.sweep(
                 position,
                 kinds,
-                order,
+                order[:until],
                 asked,
                 happened,
                 self._statistics,
@@ -95,10 +111,13 @@ class State:
                 rows.features,
                 rows.tier,
                 rows.jobs,
+                place,
             )
+            on_progress(position, len(order))
             if position == len(order):
                 return rows
-            self._make_room()
+            if position < until:
+                self._make_room()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Return the state as arrays by the names of ``SNAPSHOT``.

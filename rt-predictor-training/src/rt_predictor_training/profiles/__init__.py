@@ -17,10 +17,14 @@ SHIPPED = ("quick", "standard", "m2max")
 
 @dataclass(frozen=True)
 class Folds:
-    """Shares of the log given to each purpose, by submit time, oldest first; what is left is for training."""
+    """Shares of the log given to each purpose, by submit time, oldest first; what is left is for training.
+
+    No fold has more than ``most_jobs``.
+    """
 
     calibration: float
     score: float
+    most_jobs: int
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,9 @@ def _check(profile: Profile) -> None:
     shares = (profile.folds.calibration, profile.folds.score)
     if min(shares) <= 0.0 or sum(shares) >= 1.0:
         raise ValueError("the folds' shares must be positive and leave something for training")
-    for key in ("chunk_rows", "trees", "train_jobs"):
-        if getattr(profile, key) < 1:
+    least = {key: getattr(profile, key) for key in ("chunk_rows", "trees", "train_jobs")}
+    for key, value in {**least, "folds.most_jobs": profile.folds.most_jobs}.items():
+        if value < 1:
             raise ValueError(f"{key} must be at least 1")
 
 

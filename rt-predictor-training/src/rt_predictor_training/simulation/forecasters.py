@@ -50,7 +50,7 @@ def train(
     Raises Problem LOG_TOO_SMALL where too few jobs ended before the first block.
     """
     jobs = _as_simulated(workload, start, start + workload.run)
-    course = Course.of(jobs, State().replay(jobs.events, jobs.requests))
+    course = Course.of(jobs, State())
     learnt, *evaluated = blocks_of(len(course), blocks)
     _must_have_ended(len(course.ended(learnt.first)), jobs)
     walk = Walk(course, profile, (learnt, *evaluated), lambda _: None)
