@@ -94,8 +94,7 @@ test-slurm: environment ## the integration with a real Slurm
 lint: environment ## ruff, mypy, buf, import borders: what must hold before a commit
 	@scripts/lint.sh
 
-bench: environment ## the benchmarks: a table and benchmarks/results.json
-	@[ -f benchmarks/run.py ] || { echo "error: benchmarks/run.py: not part of this version; nothing was measured" >&2; exit 1; }
+bench: environment ## the benchmarks (ARGS="--data LOG"): tables and benchmarks/results.json
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: environment ## resolve requirements/*.in anew; UPGRADE=1 takes the newest versions that fit

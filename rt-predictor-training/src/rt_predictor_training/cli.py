@@ -30,6 +30,9 @@ R = TypeVar("R")
 SILENT_SECONDS = 10.0
 """A stage that takes less says nothing in between."""
 
+TELLINGS = 10
+"""Into how many parts a long stage is cut, each of whose ends is told where there is no terminal."""
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -72,10 +75,10 @@ class Bars:
             self._tell(done)
 
     def _tell(self, done: int) -> None:
-        """Say how long a stage will still take, each time that a tenth of it is done."""
-        took, tenth = time.monotonic() - self._begin, 10 * done // max(self._total, 1)
-        if took >= SILENT_SECONDS and self._told < tenth < 10:  # noqa: PLR2004 - all ten tenths
-            self._told = tenth
+        """Say how long a stage will still take, each time that one more part of it is done."""
+        took, part = time.monotonic() - self._begin, TELLINGS * done // max(self._total, 1)
+        if took >= SILENT_SECONDS and self._told < part < TELLINGS:
+            self._told = part
             left = took / done * (self._total - done)
             self._console.print(f"{self._stage} {done}/{self._total}, about {left / 60:.1f} min left")
 

@@ -77,10 +77,8 @@ def fit(course: Course, profile: Profile, on_tree: Callable[[str], None]) -> Res
     newest = slice(score.first - calibration.first, score.last - calibration.first)
     forecasts = walk.forecasts(newest)
     fold = course.ran[score.first :]
-    scores, dial = (
-        _scores(walk, newest, jobs, fold),
-        dial_of(forecasts, jobs.events.run[fold], walk.forecaster.target.leeway),
-    )
+    scores = _scores(walk, newest, jobs, fold)
+    dial = dial_of(forecasts, jobs.events.run[fold], walk.forecaster.target.leeway)
     if profile.refit:
         walk.fit(training_rows(course, len(course), profile))
     return Result(walk.forecaster, walk.fitted, walk.chance, scored, fold, forecasts, scores, dial)

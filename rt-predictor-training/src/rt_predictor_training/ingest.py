@@ -19,6 +19,8 @@ FEWEST_JOBS = 200
 """Fewer jobs that ran than this cannot be split into folds that mean anything."""
 
 _SAMPLES_HELD = 2
+"""So many times the wanted newest jobs are held before the older ones are dropped: sorting each chunk costs more."""
+
 _NEEDED = ("job_id", *TEXTS, *NUMBERS, "submit_time", "start_time", "end_time", "run_time", "state")
 
 

@@ -48,10 +48,11 @@ def _most_jobs(peak: Peak, left: float, fewest: int) -> int:
 def fitting(profile: Profile, jobs: int) -> Profile:
     """Return the profile with no more jobs to fit on than a log of ``jobs`` leaves room for."""
     left = [(profile.memory_gib * GIB - peak.base - peak.per_job * jobs) / peak.per_kept for peak in PEAKS]
-    room = int(min(left)) - 2 * profile.folds.most_jobs
-    if min(jobs, profile.train_jobs) <= max(room, FEWEST_TRAINED):
+    room = int(min(left))
+    members = max(room - 2 * profile.folds.most_jobs, FEWEST_TRAINED)
+    if jobs <= room or profile.train_jobs <= members:
         return profile
-    return replace(profile, train_jobs=max(room, FEWEST_TRAINED))
+    return replace(profile, train_jobs=members)
 
 
 def guard(profile: Profile, place: str) -> Callable[[int], None]:

@@ -31,7 +31,7 @@ def outcome(
         Method("lightgbm", "member", quantiles[:, 2] * 1.1, quantiles * 1.1, quantiles[:, [0, -1]] * 1.1),
         Method("request", "baseline", request),
         Method("last2", "baseline", last2),
-        Method("user_recent", "baseline", np.sqrt(last2 * run)),
+        Method("user_mean", "baseline", np.sqrt(last2 * run)),
     )
     return Outcome(
         trace=trace,

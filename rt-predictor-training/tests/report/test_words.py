@@ -11,7 +11,7 @@ from rt_predictor_training.outcome import Method, Outcome
 from rt_predictor_training.report import columns
 from rt_predictor_training.report.json import document
 from rt_predictor_training.report.table import backtest_table
-from rt_predictor_training.report.words import hours, verdict
+from rt_predictor_training.report.words import best_baselines, hours, verdict
 
 Make = Callable[..., Outcome]
 
@@ -26,7 +26,7 @@ def printed(outcome: Outcome) -> str:
 def test_the_table_has_a_row_per_method_and_sentences_below(make: Make) -> None:
     text = printed(make(2000, trace="[red]odd[/red]"))
     assert "[red]odd[/red]: 2,000 of 4,000 jobs, 12 blocks" in text
-    for name in ("ensemble", "lightgbm", "request", "last2", "user_recent"):
+    for name in ("ensemble", "lightgbm", "request", "last2", "user_mean"):
         assert sum(line.startswith(f"│ {name} ") for line in text.splitlines()) == 1
     for words in ("The forecast is off by", "in consecutive tenths", "for a risk of 5 %", "users without history"):
         assert words in text
@@ -68,3 +68,12 @@ def test_the_best_value_is_the_smallest_the_largest_or_the_nearest_to_what_was_p
 )
 def test_hours_are_said_as_people_say_them(value: float | None, text: str) -> None:
     assert hours(value) == text
+
+
+def test_rules_that_are_the_request_are_no_rules() -> None:
+    """In a log that tells no users, every rule falls back to the request."""
+    names = ("request", "last2", "user_mean")
+    methods = [{"name": name, "kind": "baseline", "mae_h": 13.0} for name in names]
+    assert best_baselines({"methods": methods}, 1) == []
+    methods[1]["mae_h"] = 14.0
+    assert [row["name"] for row in best_baselines({"methods": methods}, 2)] == ["last2"]

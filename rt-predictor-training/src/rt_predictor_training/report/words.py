@@ -10,8 +10,8 @@ Document = dict[str, Any]
 
 _BASELINES = {
     "last2": "the mean of the user's last two jobs",
-    "user_recent": "the user's recent mean",
     "user_mean": "the user's mean so far",
+    "last_name": "the user's last job of the same name",
 }
 
 ADVISED_RISK = 0.05
@@ -41,12 +41,14 @@ def of_method(document: Document, name: str) -> dict[str, Any] | None:
 
 
 def best_baselines(document: Document, count: int) -> list[dict[str, Any]]:
-    """Return the baselines with the smallest mean error, best first, the request aside."""
-    rows = [
-        row
-        for row in document["methods"]
-        if row["kind"] == "baseline" and row["name"] != "request" and row["mae_h"] is not None
-    ]
+    """Return the baselines with the smallest mean error, best first.
+
+    Without the request, and without rules that are the request: all are in a log that tells no users.
+    """
+    request = of_method(document, "request")
+    known = None if request is None else request["mae_h"]
+    rows = [row for row in document["methods"] if row["kind"] == "baseline" and row["mae_h"] is not None]
+    rows = [row for row in rows if row["name"] != "request" and row["mae_h"] != known]
     return sorted(rows, key=lambda row: float(row["mae_h"]))[:count]
 
 
