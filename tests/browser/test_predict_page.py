@@ -43,8 +43,8 @@ def test_a_person_gets_a_forecast(visit: Any, example: dict[str, Any], tmp_path:
     chart = page.locator("[aria-label^='Run time: median ']").first
     chart.wait_for(timeout=SLOW)
     assert "requested" in chart.get_attribute("aria-label")
-    assert page.get_by_text("#SBATCH --time=").is_visible()
-    assert page.get_by_text("Chance to run past the requested").is_visible()
+    page.get_by_text("#SBATCH --time=").wait_for(timeout=SLOW)
+    page.get_by_text("Chance to run past the requested").wait_for(timeout=SLOW)
     assert shoot(page, tmp_path, "forecast").stat().st_size > 10_000
     assert visit.complaints == []
 
@@ -91,7 +91,7 @@ def test_a_service_that_dies_is_told_and_found_again(
     site.api.kill()
     predict(page)
     page.get_by_text("No service answers").first.wait_for(timeout=SLOW)
-    assert page.get_by_text("What to do: start the API").first.is_visible()
+    page.get_by_text("What to do: start the API").first.wait_for(timeout=SLOW)
     page.get_by_text("Not predicted: the service did not answer.").wait_for(timeout=SLOW)
     shoot(page, tmp_path, "away")
     site.start_api()
