@@ -15,6 +15,7 @@ from rt_predictor_core.models.forecast import Forecaster, Forecasts
 from rt_predictor_core.scores import cut_short, interval_scores, mean_ratio, point_scores, rate
 from rt_predictor_training.baselines import baselines
 from rt_predictor_training.ingest import Jobs
+from rt_predictor_training.members import LOCAL, Engine
 from rt_predictor_training.members.chance import Chance
 from rt_predictor_training.members.member import Fitted
 from rt_predictor_training.profiles import Profile
@@ -65,11 +66,11 @@ def _fold_sizes(jobs: Jobs, profile: Profile) -> tuple[int, int]:
     return calibration, score
 
 
-def fit(course: Course, profile: Profile, on_tree: Callable[[str], None]) -> Result:
+def fit(course: Course, profile: Profile, on_tree: Callable[[str], None], engine: Engine = LOCAL) -> Result:
     """Train the ensemble and score it on the newest jobs. ``on_tree`` is called with the member after each round."""
     jobs = course.jobs
     calibration, score = blocks_of(course, profile)
-    walk = Walk(course, profile, (calibration, score), on_tree)
+    walk = Walk(course, profile, (calibration, score), on_tree, engine=engine)
     walk.step(0, calibration)
     before = deepcopy(walk.forecaster.calibration)
     walk.step(1, score)

@@ -30,6 +30,7 @@ from rt_predictor_training.findings import Finding, examine
 from rt_predictor_training.fit import Result, course_of, fit, median_weights
 from rt_predictor_training.gate import Candidate, decide
 from rt_predictor_training.ingest import Intake, Jobs, ingest
+from rt_predictor_training.members import LOCAL, Engine
 from rt_predictor_training.memory import fitting
 from rt_predictor_training.newest import Newest, evidence, fold_entry
 from rt_predictor_training.profiles import Profile
@@ -80,7 +81,15 @@ class Trained:
     notes: tuple[str, ...]
 
 
-def train(intake: Intake, profile: Profile, models: Path, progress: Progress, *, force: bool = False) -> Trained:
+def train(
+    intake: Intake,
+    profile: Profile,
+    models: Path,
+    progress: Progress,
+    *,
+    force: bool = False,
+    engine: Engine = LOCAL,
+) -> Trained:
     """Train on a log and publish the artifact, unless it is worse than the current one and not ``force``.
 
     Raises Problem for everything that a person can mend, MODEL_WORSE too; then nothing is published.
@@ -96,7 +105,7 @@ def train(intake: Intake, profile: Profile, models: Path, progress: Progress, *,
     allowed = fitting(profile, len(jobs))
     with stages("features", _PERCENT):
         course = course_of(jobs, state, allowed, percent)
-    result = _fitted(stages, course, allowed)
+    result = _fitted(stages, course, allowed, engine)
     with stages("gate"):
         newest = Newest.of(course, len(result.fold))
         findings = examine(evidence(jobs, result.fold, result.scores, median_weights(result.scored)))
@@ -119,7 +128,7 @@ def _on_memory(profile: Profile, allowed: Profile) -> tuple[str, ...]:
     return (f"the members are fitted on the newest {allowed.train_jobs} jobs: {limit}",)
 
 
-def _fitted(stages: Stages, course: Course, profile: Profile) -> Result:
+def _fitted(stages: Stages, course: Course, profile: Profile, engine: Engine) -> Result:
     rounds = 0
 
     def on_tree(_member: str) -> None:
@@ -130,7 +139,7 @@ def _fitted(stages: Stages, course: Course, profile: Profile) -> Result:
     fits = 2 if profile.refit else 1
     # XGBoost and CatBoost grow all levels in one round, LightGBM one after another; one more for the limit
     with stages("fit", fits * profile.trees * (3 + len(profile.levels))):
-        return fit(course, profile, on_tree)
+        return fit(course, profile, on_tree, engine)
 
 
 def _files(jobs: Jobs, result: Result, state: State) -> dict[str, bytes]:

@@ -25,9 +25,8 @@ from rt_predictor_core.models.neighbours import WIDTHS, Neighbours
 from rt_predictor_core.models.target import Target
 from rt_predictor_training.blending import everyone, learn_weights
 from rt_predictor_training.ingest import Jobs
-from rt_predictor_training.members import MEMBERS
+from rt_predictor_training.members import LOCAL, Engine
 from rt_predictor_training.members.chance import constant
-from rt_predictor_training.members.chance import fit as fit_chance
 from rt_predictor_training.members.member import Fitted, Fold, Task
 from rt_predictor_training.profiles import Profile
 
@@ -143,9 +142,11 @@ class Walk:
         blocks: Sequence[Block],
         on_tree: Callable[[str], None],
         memory: Memory | None = None,
+        engine: Engine = LOCAL,
     ) -> None:
         first, last = blocks[0].first, blocks[-1].last
         self._course, self._profile, self._on_tree, self._memory = course, profile, on_tree, memory
+        self._engine = engine
         self.first = first
         self._kinds, self._jobs = training_events(course, first, last)
         self._past = 0
@@ -202,10 +203,10 @@ class Walk:
         course, profile, target = self._course, self._profile, self.forecaster.target
         limited = np.minimum(course.run[rows], target.limit(course.wallclock_req[rows]))
         train = Fold(course.table[rows], target.forward(limited, course.wallclock_req[rows]))
-        self.fitted = {name: MEMBERS[name](self._task(train, name)) for name in profile.members}
+        self.fitted = {name: self._engine.member(name, self._task(train, name)) for name in profile.members}
         asked = rows[~np.isnan(course.wallclock_req[rows])]
         reached = (course.run[asked] >= course.wallclock_req[asked]).astype(np.float64)
-        self.chance = fit_chance(self._task(Fold(course.table[asked], reached), "lightgbm"))
+        self.chance = self._engine.chance(self._task(Fold(course.table[asked], reached), "lightgbm"))
         members = {
             **{name: member.forest for name, member in self.fitted.items()},
             **{name: Neighbours.of(self.forecaster.levels, target, width) for name, width in WIDTHS.items()},
