@@ -17,9 +17,9 @@ from rt_predictor_training.ablation import FAMILIES
 from rt_predictor_training.backtest import LEARNING, WARM_UP, blocks_of
 from rt_predictor_training.baselines import BASELINES, baselines
 from rt_predictor_training.cli import backtest
+from rt_predictor_training.course import Course
 from rt_predictor_training.ingest import Intake, Jobs, ingest
 from rt_predictor_training.rivals import RATIOS_KEPT, request_interval
-from rt_predictor_training.walk import Course
 
 KEYS = ["mae_h", "median_ae_min", "rmse_h", "ratio_accuracy", "r2", "r2_log", "under_rate", "coverage_90", "width_90_h"]
 
@@ -107,7 +107,7 @@ def test_blocks_follow_each_other_to_the_end() -> None:
 
 def test_the_baselines_are_what_their_definitions_say(jobs: Jobs) -> None:
     target = Target(1.0, 5000.0, 0.0)
-    said = baselines(jobs, target)
+    said = baselines(jobs.requests, jobs.events, target)
     events, texts = jobs.events, jobs.requests.texts
     request = target.scale(jobs.requests.wallclock_req)
     np.testing.assert_array_equal(said["request"], request)
@@ -132,11 +132,8 @@ def test_the_baselines_are_what_their_definitions_say(jobs: Jobs) -> None:
 def test_the_request_interval_covers_what_it_says_on_jobs_alike(jobs: Jobs) -> None:
     course = Course.of(jobs, State())
     random = np.random.default_rng(2)
-    alike = replace(
-        jobs, events=replace(jobs.events, run=np.where(jobs.events.ran, random.random(len(jobs)) * 3600, 0))
-    )
-    alike = replace(alike, events=replace(alike.events, request=np.full(len(jobs), 3600.0)))
-    course = replace(course, jobs=alike)
+    run = random.random(len(course)) * 3600
+    course = replace(course, events=replace(course.events, run=run, request=np.full(len(course), 3600.0)))
     median, interval = request_interval(course, 1000, Target(1.0, 3600.0, 0.0))
     run_ = course.run[1000:]
     assert abs(((interval[:, 0] <= run_) & (run_ <= interval[:, 1])).mean() - 0.9) < 0.04

@@ -23,6 +23,7 @@ from rt_predictor_core.requests import Requests
 from rt_predictor_core.scores import pinball, point_scores
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.cli import synthesize, train
+from rt_predictor_training.course import Course
 from rt_predictor_training.findings import Evidence, examine
 from rt_predictor_training.gate import (
     FEWEST_NEWER_JOBS,
@@ -37,7 +38,6 @@ from rt_predictor_training.gate import (
 from rt_predictor_training.ingest import Intake, Jobs, ingest
 from rt_predictor_training.newest import Newest
 from rt_predictor_training.profiles import load_profile
-from rt_predictor_training.walk import Course
 
 WEEK = 7 * 24 * 3600
 

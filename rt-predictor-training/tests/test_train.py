@@ -18,10 +18,11 @@ from rt_predictor_formats.errors import Problem
 from rt_predictor_training.baselines import BASELINES
 from rt_predictor_training.blending import learn_weights
 from rt_predictor_training.cli import synthesize, train
+from rt_predictor_training.course import Course
 from rt_predictor_training.fit import blocks_of
 from rt_predictor_training.ingest import Intake, ingest
 from rt_predictor_training.profiles import SHIPPED, load_profile
-from rt_predictor_training.walk import Block, Course, training_rows
+from rt_predictor_training.walk import Block, training_rows
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,10 @@ from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.history.state import State
 from rt_predictor_core.sources.synthetic import write_parquet
 from rt_predictor_training.checkpoint import Checkpoint
+from rt_predictor_training.course import Course
 from rt_predictor_training.ingest import Intake, Jobs, ingest
 from rt_predictor_training.profiles import Profile, load_profile
-from rt_predictor_training.walk import Block, Course, Walk, target_of
+from rt_predictor_training.walk import Block, Walk, target_of
 
 BLOCKS = (Block(600, 900), Block(900, 1200), Block(1200, 1500))
 
@@ -98,11 +99,10 @@ def test_how_strictly_requests_are_enforced_is_learnt_from_those_that_were_outru
     jobs: Jobs, profile: Profile, share: float, late: float, grace: float, leeway: float
 ) -> None:
     course = Course.of(jobs, State())
-    request = np.full(len(jobs), 3600.0)
-    outran = np.zeros(len(jobs), bool)
-    outran[course.ran[: int(share * len(course))]] = True
-    run = np.where(outran, request + late, 600.0)
-    course = replace(course, jobs=replace(jobs, events=replace(jobs.events, run=run, request=request)))
+    request = np.full(len(course), 3600.0)
+    run = np.full(len(course), 600.0)
+    run[: int(share * len(course))] = 3600.0 + late
+    course = replace(course, events=replace(course.events, run=run, request=request))
     target = target_of(course, np.arange(len(course)), profile)
     assert (target.grace, target.leeway) == (grace, leeway)
 
@@ -110,9 +110,9 @@ def test_how_strictly_requests_are_enforced_is_learnt_from_those_that_were_outru
 def test_a_few_that_were_let_run_for_hours_are_not_the_rule(jobs: Jobs, profile: Profile) -> None:
     course = Course.of(jobs, State())
     late = np.concatenate([np.full(92, 60.0), np.full(4, 300.0), np.full(4, 36_000.0)])
-    run = np.full(len(jobs), 600.0)
-    run[course.ran[:100]] = 3600.0 + late
-    events = replace(jobs.events, run=run, request=np.full(len(jobs), 3600.0))
-    target = target_of(replace(course, jobs=replace(jobs, events=events)), np.arange(len(course)), profile)
+    run = np.full(len(course), 600.0)
+    run[:100] = 3600.0 + late
+    events = replace(course.events, run=run, request=np.full(len(course), 3600.0))
+    target = target_of(replace(course, events=events), np.arange(len(course)), profile)
     assert target.leeway == 60.0
     assert target.grace == 300.0

@@ -19,9 +19,10 @@ from rt_predictor_core.features.history import END, START, SUBMIT
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.sources import open_log
+from rt_predictor_training.course import Course
 from rt_predictor_training.ingest import Intake, ingest
 from rt_predictor_training.profiles import load_profile
-from rt_predictor_training.walk import Block, Course, Walk
+from rt_predictor_training.walk import Block, Walk
 from rtpredictor.v1 import (
     history_service_pb2,
     history_service_pb2_grpc,
@@ -111,7 +112,7 @@ class Replayed:
         self._message = request_message
         batches = list(open_log([parts.early, parts.late], chunk_rows=1000, timezone="UTC", rejects=None))
         rows = pa.Table.from_batches(batches).sort_by("submit_time").to_pylist()
-        self._rows = [row | {name: _seconds(row[name]) for name in TIMES} for row in rows]
+        self._rows = [row | {name: _seconds(row[name]) for name in TIMES} for row in rows if row["run_time"]]
         channel = grpc.insecure_channel(server.address)
         self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         self._history = history_service_pb2_grpc.HistoryServiceStub(channel)
@@ -147,10 +148,10 @@ def test_what_the_backtest_says_is_what_the_service_answers(
 ) -> None:
     course, expected = backtested(parts, profile)
     replayed = Replayed(parts, server, request_message)
-    place = np.full(len(course.jobs), -1)
-    place[course.ran[-len(expected) :]] = np.arange(len(expected))
+    place = np.full(len(course), -1)
+    place[-len(expected) :] = np.arange(len(expected))
     answers: dict[int, Any] = {}
-    for kind, row in zip(*course.jobs.events.events(), strict=True):
+    for kind, row in zip(*course.events.events(), strict=True):
         if place[row] < 0:
             continue
         if kind == SUBMIT:

@@ -13,9 +13,10 @@ from rt_predictor_core.features.neighbours import WIDTHS
 from rt_predictor_core.features.table import NAMES
 from rt_predictor_core.models.target import Target
 from rt_predictor_core.scores import point_scores
+from rt_predictor_training.course import Course
 from rt_predictor_training.outcome import Ablation
 from rt_predictor_training.profiles import Profile
-from rt_predictor_training.walk import Block, Course, training_rows
+from rt_predictor_training.walk import Block, training_rows
 
 CALENDAR: Final = ("hour_of_day", "day_of_week")
 

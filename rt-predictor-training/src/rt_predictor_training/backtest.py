@@ -20,13 +20,14 @@ from rt_predictor_formats.errors import Problem
 from rt_predictor_training.ablation import FAMILIES, ablations
 from rt_predictor_training.baselines import baselines
 from rt_predictor_training.checkpoint import Checkpoint
+from rt_predictor_training.course import Course
 from rt_predictor_training.fit import RISKS
 from rt_predictor_training.ingest import FEWEST_JOBS, Intake, ingest
 from rt_predictor_training.outcome import Ablation, Method, Outcome
 from rt_predictor_training.profiles import Profile
 from rt_predictor_training.rivals import nrel, request_interval
 from rt_predictor_training.train import Progress
-from rt_predictor_training.walk import Block, Course, Walk
+from rt_predictor_training.walk import Block, Walk
 
 WARM_UP = 0.3
 """Share of the jobs, oldest first, that are only learnt from."""
@@ -117,8 +118,8 @@ def _methods(
     for name in walk.said:
         member = walk.forecasts(rows, name)
         methods.append(Method(name, "member", member.median, member.quantiles, member.interval))
-    points = baselines(course.jobs, target)
-    methods += [Method(name, "baseline", point[course.ran[first:]]) for name, point in points.items()]
+    points = baselines(course.requests, course.events, target)
+    methods += [Method(name, "baseline", point[first:]) for name, point in points.items()]
     methods.append(Method("nrel", "model", nrel(course, scored, profile.threads, advance)))
     median, interval = request_interval(course, first, target)
     methods.append(Method("request_interval", "model", median, interval=interval))
@@ -135,8 +136,8 @@ def _outcome(trace: str, walk: Walk, course: Course, methods: tuple[Method, ...]
     run, request = course.run[first:], course.wallclock_req[first:]
     return Outcome(
         trace=trace,
-        jobs=len(course.jobs),
-        left_out={"never ran": len(course.jobs) - len(course), "warm-up": first},
+        jobs=course.facts.jobs,
+        left_out={"never ran": course.facts.jobs - len(course), "warm-up": first},
         blocks=0,
         seconds=0.0,
         levels=tuple(forecasts.levels.tolist()),

@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 
 from rt_predictor_core.features.history import END, SUBMIT
+from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
-from rt_predictor_core.requests import STEM, TEXTS
-from rt_predictor_training.ingest import Jobs
+from rt_predictor_core.requests import STEM, TEXTS, Requests
 
 BASELINES = ("request", "last2", "user_mean", "last_name")
 """Names of the baselines in reports."""
@@ -16,22 +16,22 @@ BASELINES = ("request", "last2", "user_mean", "last_name")
 _USER = TEXTS.index("user")
 
 
-def baselines(jobs: Jobs, target: Target) -> dict[str, np.ndarray]:
-    """Return the baselines' run times for all ``n`` jobs of a log, float64[n] in seconds, by name.
+def baselines(requests: Requests, events: EventLog, target: Target) -> dict[str, np.ndarray]:
+    """Return the baselines' run times for ``n`` jobs of a log, the same rows, float64[n] in seconds, by name.
 
     ``request``: the requested wallclock, the site's usual one where there is none. ``last2``: mean of the user's last
     two ended jobs (Tsafrir, Etsion, Feitelson, IEEE TPDS 18(6), 2007). ``user_mean``: mean of all the user's ended
     jobs. ``last_name``: the user's last ended job with the same name, digits ignored. All but the first are capped by
     the request, and are the request where nothing has ended yet.
     """
-    kinds, order = jobs.events.events()
-    user, name = (_numbered(jobs.requests.texts[:, column]) for column in (_USER, STEM))
+    kinds, order = events.events()
+    user, name = (_numbered(requests.texts[:, column]) for column in (_USER, STEM))
     both = _numbered(user.astype(np.int64) * (int(name.max()) + 1) + name)
-    named = jobs.requests.texts[:, STEM] != 0
-    said = np.full((len(jobs), 3), np.nan)
-    known = jobs.requests.texts[:, _USER] != 0
-    _sweep(kinds, order, user, both, named, known, jobs.events.run, said)
-    request = target.scale(jobs.requests.wallclock_req)
+    named = requests.texts[:, STEM] != 0
+    said = np.full((len(events), 3), np.nan)
+    known = requests.texts[:, _USER] != 0
+    _sweep(kinds, order, user, both, named, known, events.run, said)
+    request = target.scale(requests.wallclock_req)
     capped = np.where(np.isnan(said), request[:, None], np.clip(said, SHORTEST_SECONDS, request[:, None]))
     return {"request": request, **{name: capped[:, i] for i, name in enumerate(BASELINES[1:])}}
 

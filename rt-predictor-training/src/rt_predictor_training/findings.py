@@ -43,9 +43,9 @@ class Evidence:
     Attributes
     ----------
     scores: as in ``Manifest.scores``, the ensemble first. weights: of the members in the blend, by name.
-    jobs: accepted rows. rejected: refused rows.
-    without_request, without_user: shares of the accepted rows. overrun: share of the jobs with a request that ran past
-    it; NaN where there are none. mean_run_h, newest_mean_run_h: of the older jobs and of those that were scored [h].
+    jobs: accepted rows. rejected: refused rows. Of the jobs that training rests on:
+    without_request, without_user: shares. overrun: share of the jobs with a request that ran past it; NaN where there
+    are none. mean_run_h, newest_mean_run_h: of the older ones and of those that were scored [h].
     """
 
     scores: Sequence[Mapping[str, Any]]

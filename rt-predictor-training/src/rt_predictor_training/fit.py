@@ -14,12 +14,14 @@ from rt_predictor_core.models.conformal import MEDIAN
 from rt_predictor_core.models.forecast import Forecaster, Forecasts
 from rt_predictor_core.scores import cut_short, interval_scores, mean_ratio, point_scores, rate
 from rt_predictor_training.baselines import baselines
+from rt_predictor_training.course import Course
+from rt_predictor_training.facts import Facts
 from rt_predictor_training.ingest import Jobs
 from rt_predictor_training.members import LOCAL, Engine
 from rt_predictor_training.members.chance import Chance
 from rt_predictor_training.members.member import Fitted
 from rt_predictor_training.profiles import Profile
-from rt_predictor_training.walk import Block, Course, Walk, training_rows
+from rt_predictor_training.walk import Block, Walk, training_rows
 
 RISKS = (0.01, 0.05, 0.1, 0.2, 0.3)
 """Accepted risks of a recommended wallclock of which training and backtest say what they led to."""
@@ -33,7 +35,7 @@ class Result:
     ----------
     forecaster: to publish; fitted, chance: its parts as the libraries gave them.
     scored: the one that was measured; its members had not seen the newest jobs.
-    forecasts: what it said of those, int64[n] rows ``fold`` of the log.
+    forecasts: what it said of those, the newest ``fold`` jobs of the course.
     scores: the ensemble first. dial: see ``Manifest``.
     """
 
@@ -41,7 +43,7 @@ class Result:
     fitted: dict[str, Fitted]
     chance: Chance
     scored: Forecaster
-    fold: np.ndarray
+    fold: int
     forecasts: Forecasts
     scores: tuple[dict[str, Any], ...]
     dial: tuple[dict[str, Any], ...]
@@ -49,26 +51,25 @@ class Result:
 
 def course_of(jobs: Jobs, state: State, profile: Profile, on_progress: Callable[[int, int], None]) -> Course:
     """Replay a log into ``state``, and take of it the jobs that the folds and the members need."""
-    needed = profile.train_jobs + sum(_fold_sizes(jobs, profile))
+    needed = profile.train_jobs + sum(_fold_sizes(jobs.facts, profile))
     return Course.of(jobs, state, needed, on_progress)
 
 
 def blocks_of(course: Course, profile: Profile) -> tuple[Block, Block]:
     """Return where calibration and score fold lie; the members are fitted before both."""
-    calibration, score = _fold_sizes(course.jobs, profile)
+    calibration, score = _fold_sizes(course.facts, profile)
     first = len(course) - score
     return Block(first - calibration, first), Block(first, len(course), fit=False)
 
 
-def _fold_sizes(jobs: Jobs, profile: Profile) -> tuple[int, int]:
-    folds, ran = profile.folds, int(jobs.events.ran.sum())
-    calibration, score = (min(int(share * ran), folds.most_jobs) for share in (folds.calibration, folds.score))
+def _fold_sizes(facts: Facts, profile: Profile) -> tuple[int, int]:
+    folds = profile.folds
+    calibration, score = (min(int(share * facts.ran), folds.most_jobs) for share in (folds.calibration, folds.score))
     return calibration, score
 
 
 def fit(course: Course, profile: Profile, on_tree: Callable[[str], None], engine: Engine = LOCAL) -> Result:
     """Train the ensemble and score it on the newest jobs. ``on_tree`` is called with the member after each round."""
-    jobs = course.jobs
     calibration, score = blocks_of(course, profile)
     walk = Walk(course, profile, (calibration, score), on_tree, engine=engine)
     walk.step(0, calibration)
@@ -77,19 +78,19 @@ def fit(course: Course, profile: Profile, on_tree: Callable[[str], None], engine
     scored = replace(walk.forecaster, calibration=before)
     newest = slice(score.first - calibration.first, score.last - calibration.first)
     forecasts = walk.forecasts(newest)
-    fold = course.ran[score.first :]
-    scores = _scores(walk, newest, jobs, fold)
-    dial = dial_of(forecasts, jobs.events.run[fold], walk.forecaster.target.leeway)
+    scores = _scores(walk, newest, course)
+    dial = dial_of(forecasts, course.run[score.first :], walk.forecaster.target.leeway)
     if profile.refit:
         walk.fit(training_rows(course, len(course), profile))
-    return Result(walk.forecaster, walk.fitted, walk.chance, scored, fold, forecasts, scores, dial)
+    return Result(walk.forecaster, walk.fitted, walk.chance, scored, score.last - score.first, forecasts, scores, dial)
 
 
-def _scores(walk: Walk, newest: slice, jobs: Jobs, fold: np.ndarray) -> tuple[dict[str, Any], ...]:
-    run = jobs.events.run[fold]
+def _scores(walk: Walk, newest: slice, course: Course) -> tuple[dict[str, Any], ...]:
+    fold = slice(walk.first + newest.start, walk.first + newest.stop)
+    run = course.run[fold]
     said = {"ensemble": walk.forecasts(newest)} | {name: walk.forecasts(newest, name) for name in walk.said}
     rows = [{"name": name, **scores_of(forecasts, run)} for name, forecasts in said.items()]
-    points = baselines(jobs, walk.forecaster.target)
+    points = baselines(course.requests, course.events, walk.forecaster.target)
     return (*rows, *({"name": name, **point_scores(point[fold], run)} for name, point in points.items()))
 
 

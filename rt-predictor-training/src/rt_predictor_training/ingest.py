@@ -14,6 +14,7 @@ from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.requests import NUMBERS, TEXTS, Requests
 from rt_predictor_core.sources import open_log
 from rt_predictor_formats.errors import Problem
+from rt_predictor_training.facts import Facts
 
 FEWEST_JOBS = 200
 """Fewer jobs that ran than this cannot be split into folds that mean anything."""
@@ -30,15 +31,12 @@ class Jobs:
 
     Attributes
     ----------
-    requests, events: the same ``n`` rows. example: a request of a frequent recent user, by canonical names.
-    rejected: rows that broke a rule. sources: what was read, for the manifest. notes: what a person should know.
+    requests, events: the same ``n`` rows. facts: of all of them. notes: what a person should know.
     """
 
     requests: Requests
     events: EventLog
-    example: dict[str, str | float | None]
-    rejected: int
-    sources: tuple[str, ...]
+    facts: Facts
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -88,14 +86,14 @@ def ingest(intake: Intake, on_progress: Callable[[int, int], None]) -> Jobs:
             place=", ".join(map(str, intake.paths)),
             remedy="give a longer log with --data",
         )
-    return Jobs(
-        requests=requests,
-        events=events,
-        example=_example(table),
+    facts = Facts.of(
+        requests,
+        events,
         rejected=log.rows_rejected,
         sources=tuple(f"{path.name} ({log.format})" for path in intake.paths),
-        notes=tuple(log.notes),
+        example=_example(table),
     )
+    return Jobs(requests, events, facts, tuple(log.notes))
 
 
 def _newest(batches: list[pa.RecordBatch], jobs: int | None) -> pa.Table:

@@ -14,9 +14,8 @@ from rt_predictor_core.features.table import HistoryRows
 from rt_predictor_core.models.forecast import Forecaster, Forecasts
 from rt_predictor_core.requests import TEXTS, Requests
 from rt_predictor_core.scores import HOUR, interval_scores, point_scores
+from rt_predictor_training.course import Course
 from rt_predictor_training.findings import Evidence
-from rt_predictor_training.ingest import Jobs
-from rt_predictor_training.walk import Course
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ class Newest:
     def of(cls, course: Course, jobs: int) -> Newest:
         """Take the newest ``jobs`` of a course."""
         newest = slice(len(course) - jobs, len(course))
-        requests = course.jobs.requests.take(course.ran[newest])
-        return cls(requests, course.history.take(newest), course.run[newest])
+        return cls(course.requests.take(newest), course.history.take(newest), course.run[newest])
 
     def take(self, rows: np.ndarray) -> Newest:
         """Return the jobs that an index array or a mask selects."""
@@ -65,21 +63,18 @@ def _tier(newest: Newest, forecasts: Forecasts, tier: int) -> TierEntry:
     )
 
 
-def evidence(
-    jobs: Jobs, fold: np.ndarray, scores: Sequence[Mapping[str, Any]], weights: Mapping[str, float]
-) -> Evidence:
-    """Return what the findings look at, for a model with these scores on the fold, int64[n]."""
-    run, request, ran = jobs.events.run, jobs.events.request, jobs.events.ran
-    asked = ran & ~np.isnan(request)
-    older = np.flatnonzero(ran & (jobs.events.submit < jobs.events.submit[fold[0]]))
+def evidence(course: Course, fold: int, scores: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> Evidence:
+    """Return what the findings look at, for a model with these scores on the newest ``fold`` jobs."""
+    run, request, first = course.run, course.wallclock_req, len(course) - fold
+    asked = ~np.isnan(request)
     return Evidence(
         scores=scores,
         weights=weights,
-        jobs=len(jobs),
-        rejected=jobs.rejected,
+        jobs=course.facts.jobs,
+        rejected=course.facts.rejected,
         without_request=float(np.isnan(request).mean()),
-        without_user=float((jobs.requests.texts[:, TEXTS.index("user")] == 0).mean()),
+        without_user=float((course.requests.texts[:, TEXTS.index("user")] == 0).mean()),
         overrun=float((run > request)[asked].mean()) if asked.any() else float("nan"),
-        mean_run_h=float(run[older].mean() / HOUR) if len(older) else float("nan"),
-        newest_mean_run_h=float(run[fold].mean() / HOUR),
+        mean_run_h=float(run[:first].mean() / HOUR) if first else float("nan"),
+        newest_mean_run_h=float(run[first:].mean() / HOUR),
     )

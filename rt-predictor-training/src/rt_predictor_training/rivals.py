@@ -13,7 +13,8 @@ from rt_predictor_core.models.conformal import COVERAGE
 from rt_predictor_core.models.distribution import LEANS
 from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
 from rt_predictor_core.requests import NUMBERS, TEXTS
-from rt_predictor_training.walk import Block, Course, training_events
+from rt_predictor_training.course import Course
+from rt_predictor_training.walk import Block, training_events
 
 NREL_WINDOW_DAYS = 100
 """The recipe trains on the jobs that ended in this many days before it forecasts."""
@@ -46,7 +47,7 @@ def nrel(course: Course, blocks: Sequence[Block], threads: int, on_block: Callab
     Patterns to a Methodological Approach", PEARC 2023). Labels are numbered over the whole log, as there.
     """
     first, last = blocks[0].first, blocks[-1].last
-    requests = course.jobs.requests.take(course.ran)
+    requests = course.requests
     labels = [np.unique(requests.texts[:, column], return_inverse=True)[1].ravel() for column in (_USER, _PARTITION)]
     x = np.column_stack([requests.numbers[:, : len(NUMBERS)], *labels]).astype(np.float32)
     said = np.empty(last - first)

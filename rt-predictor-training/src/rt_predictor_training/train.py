@@ -19,25 +19,23 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, member_arrays
+from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, member_arrays
 from rt_predictor_core.artifact.load import load
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.neighbours import SHAPE
+from rt_predictor_training.course import Course
+from rt_predictor_training.facts import Facts
 from rt_predictor_training.findings import Finding, examine
 from rt_predictor_training.fit import Result, course_of, fit, median_weights
 from rt_predictor_training.gate import Candidate, decide
-from rt_predictor_training.ingest import Intake, Jobs, ingest
+from rt_predictor_training.ingest import Intake, ingest
 from rt_predictor_training.members import LOCAL, Engine
 from rt_predictor_training.memory import fitting
 from rt_predictor_training.newest import Newest, evidence, fold_entry
 from rt_predictor_training.profiles import Profile
-from rt_predictor_training.walk import Course
-
-KNOWN_JOBS = 1_000_000
-"""Identities of this many newest ended jobs travel with the snapshot, so that a report of one counts once."""
 
 _PERCENT = 100
 
@@ -107,16 +105,16 @@ def train(
         course = course_of(jobs, state, allowed, percent)
     result = _fitted(stages, course, allowed, engine)
     with stages("gate"):
-        newest = Newest.of(course, len(result.fold))
-        findings = examine(evidence(jobs, result.fold, result.scores, median_weights(result.scored)))
+        newest = Newest.of(course, result.fold)
+        findings = examine(evidence(course, result.fold, result.scores, median_weights(result.scored)))
         decision = decide(models, Candidate(result.scored, profile.refit), newest, findings, force=force)
     with stages("publish"):
         manifest = replace(
-            _manifest(models, jobs, profile, result, stages.seconds),
+            _manifest(models, course.facts, profile, result, stages.seconds),
             fold=fold_entry(newest, result.forecasts),
             promotion=decision.promotion,
         )
-        path = publish(models, manifest, _files(jobs, result, state))
+        path = publish(models, manifest, _files(course.facts, result, state))
         artifact = load(path)
     return Trained(path, artifact.manifest, findings, (*jobs.notes, *_on_memory(profile, allowed), *decision.notes))
 
@@ -142,13 +140,10 @@ def _fitted(stages: Stages, course: Course, profile: Profile, engine: Engine) ->
         return fit(course, profile, on_tree, engine)
 
 
-def _files(jobs: Jobs, result: Result, state: State) -> dict[str, bytes]:
-    ended = np.flatnonzero(jobs.events.ran)
-    newest = ended[np.argsort(jobs.events.end[ended], kind="stable")][-KNOWN_JOBS:]
-    known = np.unique(jobs.events.identity[newest])
+def _files(facts: Facts, result: Result, state: State) -> dict[str, bytes]:
     files = {
-        HISTORY: arrays_to_bytes({**state.snapshot(), "known": known}),
-        EXAMPLE: (json.dumps(jobs.example) + "\n").encode(),
+        HISTORY: arrays_to_bytes({**state.snapshot(), KNOWN: np.unique(facts.known)}),
+        EXAMPLE: (json.dumps(facts.example) + "\n").encode(),
     }
     files[CHANCE] = arrays_to_bytes(result.chance.forest.arrays())
     files.update(result.chance.native)
@@ -174,12 +169,7 @@ def _members(result: Result) -> tuple[MemberEntry, ...]:
     return tuple(entries)
 
 
-def _known_from(jobs: Jobs) -> int:
-    end = np.sort(jobs.events.end[jobs.events.ran])
-    return int(end[-KNOWN_JOBS]) if len(end) > KNOWN_JOBS else 0
-
-
-def _manifest(models: Path, jobs: Jobs, profile: Profile, result: Result, seconds: dict[str, float]) -> Manifest:
+def _manifest(models: Path, facts: Facts, profile: Profile, result: Result, seconds: dict[str, float]) -> Manifest:
     now = time.time()
     forecaster = result.forecaster
     target = forecaster.target
@@ -193,18 +183,18 @@ def _manifest(models: Path, jobs: Jobs, profile: Profile, result: Result, second
         created=int(now),
         features=FINGERPRINT,
         profile=profile.name,
-        sources=jobs.sources,
-        jobs=len(jobs),
-        rejected=jobs.rejected,
-        first_submit=int(jobs.requests.submit_time[0]),
-        last_submit=int(jobs.requests.submit_time[-1]),
+        sources=facts.sources,
+        jobs=facts.jobs,
+        rejected=facts.rejected,
+        first_submit=facts.first_submit,
+        last_submit=facts.last_submit,
         levels=profile.levels,
         members=_members(result),
         target=TargetEntry(
             target.power, target.usual_wallclock, target.grace if isfinite(target.grace) else None, target.leeway
         ),
         calibration=tuple(tuple(map(float, row)) for row in forecaster.calibration.read),
-        known_from=_known_from(jobs),
+        known_from=facts.known_from,
         scores=result.scores,
         dial=result.dial,
         stage_seconds=dict(seconds),

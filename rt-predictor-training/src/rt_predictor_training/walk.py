@@ -16,15 +16,13 @@ from typing import Protocol
 import numpy as np
 
 from rt_predictor_core.features.history import END, START, SUBMIT
-from rt_predictor_core.features.table import HistoryRows, assemble
-from rt_predictor_core.history.state import State
 from rt_predictor_core.models.blend import blend, monotone
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.forecast import Forecaster, Forecasts, Said
 from rt_predictor_core.models.neighbours import WIDTHS, Neighbours
 from rt_predictor_core.models.target import Target
 from rt_predictor_training.blending import everyone, learn_weights
-from rt_predictor_training.ingest import Jobs
+from rt_predictor_training.course import Course
 from rt_predictor_training.members import LOCAL, Engine
 from rt_predictor_training.members.chance import constant
 from rt_predictor_training.members.member import Fitted, Fold, Task
@@ -50,63 +48,6 @@ class Block:
     first: int
     last: int
     fit: bool = True
-
-
-@dataclass(frozen=True)
-class Course:
-    """The newest jobs of a log that ran, to walk through.
-
-    Attributes
-    ----------
-    jobs: the whole log. ran: int64[n], its rows that are walked through. history, table: what its replay read of
-    those, and their feature table.
-    """
-
-    jobs: Jobs
-    history: HistoryRows
-    ran: np.ndarray
-    table: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        jobs: Jobs,
-        state: State,
-        newest: int | None = None,
-        on_progress: Callable[[int, int], None] = lambda *_: None,
-    ) -> Course:
-        """Replay a whole log into ``state``, and take the ``newest`` jobs that ran, or all of those."""
-        ran = np.flatnonzero(jobs.events.ran)
-        ran = ran if newest is None else ran[max(0, len(ran) - newest) :]
-        history = state.replay(jobs.events, jobs.requests, ran, on_progress)
-        return cls(jobs, history, ran, assemble(jobs.requests.take(ran), history))
-
-    def __len__(self) -> int:
-        return len(self.ran)
-
-    @property
-    def run(self) -> np.ndarray:
-        """Run times, float64[n] in seconds."""
-        return np.asarray(self.jobs.events.run[self.ran])
-
-    @property
-    def end(self) -> np.ndarray:
-        """When the jobs ended, int64[n]."""
-        return np.asarray(self.jobs.events.end[self.ran])
-
-    @property
-    def submit(self) -> np.ndarray:
-        """When the jobs were submitted, int64[n], never falling."""
-        return np.asarray(self.jobs.events.submit[self.ran])
-
-    @property
-    def wallclock_req(self) -> np.ndarray:
-        """Requested wallclocks, float64[n] in seconds, NaN if unknown."""
-        return np.asarray(self.jobs.events.request[self.ran])
-
-    def ended(self, first: int, begin: int = 0) -> np.ndarray:
-        """Return the jobs from ``begin`` on that had ended when job ``first`` was submitted, int64."""
-        return begin + np.flatnonzero(self.end[begin:first] <= self.submit[first])
 
 
 class Memory(Protocol):
@@ -196,7 +137,7 @@ class Walk:
             raw = self._blended(rows, np.tile(alone[:, None], self.raw.shape[1]))
             read = np.tile(self.forecaster.calibration.levels, (len(raw), 1))
         said = Said(raw, self.log_odds[rows])
-        return self.forecaster.finish(said, course.jobs.requests.take(course.ran[at]), course.history.take(at), read)
+        return self.forecaster.finish(said, course.requests.take(at), course.history.take(at), read)
 
     def fit(self, rows: np.ndarray) -> None:
         """Fit the members anew on rows of the course, int64."""
@@ -300,8 +241,8 @@ def target_of(course: Course, rows: np.ndarray, profile: Profile) -> Target:
 
 def training_events(course: Course, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
     """Return submits and ends of the jobs ``first`` to ``last`` in order: kinds, and jobs counted from ``first``."""
-    kinds, rows = course.jobs.events.events()
-    place = np.full(len(course.jobs), -1)
-    place[course.ran[first:last]] = np.arange(last - first)
+    kinds, rows = course.events.events()
+    place = np.full(len(course), -1)
+    place[first:last] = np.arange(last - first)
     wanted = (place[rows] >= 0) & (kinds != START)
     return kinds[wanted], place[rows[wanted]]

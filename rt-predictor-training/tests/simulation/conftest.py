@@ -11,6 +11,7 @@ import pytest
 
 from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.requests import Requests
+from rt_predictor_training.facts import Facts
 from rt_predictor_training.ingest import Jobs
 from rt_predictor_training.simulation.workload import Machine, Workload, arranged, workload_of
 
@@ -38,7 +39,7 @@ def _workload(jobs: Sequence[Job], processors: int) -> Workload:
         ran=run > 0,
         identity=np.arange(len(jobs), dtype=np.uint64),
     )
-    log = Jobs(requests, events, {}, 0, ("by hand",), ())
+    log = Jobs(requests, events, Facts.of(requests, events, rejected=0, sources=("by hand",), example={}), ())
     workload = workload_of(log, Machine(processors, "test"), "by hand")
     return arranged(workload, workload.submit)
 

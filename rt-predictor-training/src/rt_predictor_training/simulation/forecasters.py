@@ -18,10 +18,11 @@ from rt_predictor_core.history.state import State
 from rt_predictor_core.models.forecast import Forecaster
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.backtest import WARM_UP, blocks_of
+from rt_predictor_training.course import Course
 from rt_predictor_training.ingest import FEWEST_JOBS, Jobs
 from rt_predictor_training.profiles import Profile
 from rt_predictor_training.simulation.workload import Workload
-from rt_predictor_training.walk import Course, Walk
+from rt_predictor_training.walk import Walk
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,6 @@ def _must_have_ended(ended: int, jobs: Jobs) -> None:
         raise Problem(
             "LOG_TOO_SMALL",
             f"{ended} jobs ended before the first forecast, at least {FEWEST_JOBS} are needed",
-            place=", ".join(jobs.sources),
+            place=", ".join(jobs.facts.sources),
             remedy="give a longer log with --data, or leave the ensemble out with --inputs",
         )

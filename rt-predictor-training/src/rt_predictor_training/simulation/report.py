@@ -15,7 +15,7 @@ def document(study: Study) -> dict[str, Any]:
     """Return the study for machines; docs/how-to/simulate-scheduling.md describes it."""
     plan, workload = study.plan, study.workload
     return {
-        "trace": list(workload.jobs.sources),
+        "trace": list(workload.jobs.facts.sources),
         "jobs": len(workload),
         "dropped": workload.dropped,
         "run_cut_to_request": workload.cut,

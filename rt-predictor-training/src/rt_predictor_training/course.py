@@ -1,0 +1,77 @@
+"""The jobs that training and backtest walk through, with what was known of each at its submit time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rt_predictor_core.features.table import HistoryRows, assemble
+from rt_predictor_core.history.log import EventLog
+from rt_predictor_core.history.state import State
+from rt_predictor_core.requests import Requests
+from rt_predictor_training.facts import Facts
+from rt_predictor_training.ingest import Jobs
+
+
+@dataclass(frozen=True)
+class Course:
+    """The newest ``n`` jobs of a log that ran, in submit order.
+
+    Attributes
+    ----------
+    requests, events, history: of those jobs. facts: of the whole log.
+    """
+
+    requests: Requests
+    events: EventLog
+    history: HistoryRows
+    facts: Facts
+
+    @classmethod
+    def of(
+        cls,
+        jobs: Jobs,
+        state: State,
+        newest: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> Course:
+        """Replay a whole log into ``state``, and take the ``newest`` jobs that ran, or all of those."""
+        ran = np.flatnonzero(jobs.events.ran)
+        ran = ran if newest is None else ran[max(0, len(ran) - newest) :]
+        history = state.replay(jobs.events, jobs.requests, ran, on_progress)
+        return cls(jobs.requests.take(ran), jobs.events.take(ran), history, jobs.facts)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """The feature table, float32[n, features]."""
+        return assemble(self.requests, self.history)
+
+    @property
+    def run(self) -> np.ndarray:
+        """Run times, float64[n] in seconds."""
+        return self.events.run
+
+    @property
+    def end(self) -> np.ndarray:
+        """When the jobs ended, int64[n]."""
+        return self.events.end
+
+    @property
+    def submit(self) -> np.ndarray:
+        """When the jobs were submitted, int64[n], never falling."""
+        return self.events.submit
+
+    @property
+    def wallclock_req(self) -> np.ndarray:
+        """Requested wallclocks, float64[n] in seconds, NaN if unknown."""
+        return self.events.request
+
+    def ended(self, first: int, begin: int = 0) -> np.ndarray:
+        """Return the jobs from ``begin`` on that had ended when job ``first`` was submitted, int64."""
+        return begin + np.flatnonzero(self.end[begin:first] <= self.submit[first])
