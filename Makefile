@@ -11,6 +11,7 @@ SHELL := bash
 LOCAL ?=
 DATA ?=
 PROFILE ?= standard
+UPDATE ?=
 ROWS ?= 100000
 WORKERS ?= 2
 
@@ -22,7 +23,7 @@ TIMEZONE ?= UTC
 # threads that wait for each other must not keep the cores busy: several test processes share them
 OMP_WAIT_POLICY ?= passive
 
-export DATA PROFILE ROWS TIMEZONE OMP_WAIT_POLICY
+export DATA PROFILE UPDATE ROWS TIMEZONE OMP_WAIT_POLICY
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -42,7 +43,7 @@ setup: ## get ready: the images (or with LOCAL=1 the environment .venv)
 build: ## build the images (or bring .venv up to date)
 	@$(WHERE) build
 
-train: ## train a model on DATA with PROFILE and publish it
+train: ## train a model on DATA with PROFILE and publish it; UPDATE=1 goes on from the current one
 	@$(WHERE) train
 
 start: ## start API, UI and metrics, and wait until they answer

@@ -151,7 +151,7 @@ train() {
   export RT_PREDICTOR_DATA_FOLDER
   # as the caller, who may read the log: home folders are closed to others
   compose run --rm --no-deps -T --user "$(id -u):$(id -g)" training --data "/data/$(basename "$path")" --models /models --profile "$PROFILE" \
-    --timezone "$TIMEZONE" </dev/null
+    --timezone "$TIMEZONE" ${UPDATE:+--update} </dev/null
 }
 
 model() { # asks the volume itself, so that no limit of a service stands in the way

@@ -172,7 +172,8 @@ data() { # the log to train on is there
 train() {
   needs_environment
   data
-  "$BIN/rt-predictor-train" --data "$(log_path)" --models "$MODELS" --profile "$PROFILE" --timezone "$TIMEZONE"
+  "$BIN/rt-predictor-train" --data "$(log_path)" --models "$MODELS" --profile "$PROFILE" --timezone "$TIMEZONE" \
+    ${UPDATE:+--update}
 }
 
 model() { # is there a model that this release can use?

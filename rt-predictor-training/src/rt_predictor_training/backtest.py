@@ -26,7 +26,7 @@ from rt_predictor_training.ingest import FEWEST_JOBS, Intake, ingest
 from rt_predictor_training.outcome import Ablation, Method, Outcome
 from rt_predictor_training.profiles import Profile
 from rt_predictor_training.rivals import nrel, request_interval
-from rt_predictor_training.train import Progress
+from rt_predictor_training.stages import Progress
 from rt_predictor_training.walk import Block, Walk
 
 WARM_UP = 0.3

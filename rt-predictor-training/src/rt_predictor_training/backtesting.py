@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from rich.console import Console
 from rt_predictor_core.numbers import strict_json
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.backtest import Plan, backtest
-from rt_predictor_training.checkpoint import Checkpoint, key_of
+from rt_predictor_training.checkpoint import Checkpoint
 from rt_predictor_training.ingest import Intake
 from rt_predictor_training.outcome import Outcome
 from rt_predictor_training.profiles import load_profile
 from rt_predictor_training.report.json import document
 from rt_predictor_training.report.table import backtest_table
-from rt_predictor_training.train import Progress
+from rt_predictor_training.stages import Progress
 
 MINUTE = 60.0
 
@@ -94,7 +94,7 @@ def _tested(request: Request, paths: tuple[Path, ...], progress: Progress) -> Ou
 
 def _memory(request: Request, intake: Intake, profile: Any) -> Checkpoint | None:
     try:
-        key = key_of(intake, profile, request.blocks)
+        key = intake.key(asdict(profile), request.blocks)
     except OSError:
         return None  # reading the log says what is wrong with it
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -106,6 +106,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 @click.option("--memory", type=click.FloatRange(min=0.0, min_open=True), help="GiB to use; default from the profile.")
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
+@click.option("--update", is_flag=True, help="Go on from the current model with the log's new jobs alone.")
 @click.option("--force", is_flag=True, help="Publish the model even if it is worse than the current one.")
 @click.option("--list", "listed", is_flag=True, help="Instead of training, list the models there are.")
 @click.option("--rollback", metavar="VERSION", help="Instead of training, make an older model current again.")
@@ -134,11 +135,12 @@ def train(paths: tuple[Path, ...], models: Path, *, listed: bool, rollback: str 
 
 
 def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
-    from rt_predictor_training.ingest import Intake
+    from rt_predictor_training.ingest import FEWEST_JOBS, Intake
     from rt_predictor_training.memory import guard
     from rt_predictor_training.profiles import load_profile
     from rt_predictor_training.report.table import summary, tiers
     from rt_predictor_training.report.versions import promoted
+    from rt_predictor_training.train import Order
     from rt_predictor_training.train import train as run
 
     chosen = load_profile(options["profile"])
@@ -152,9 +154,11 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
         sample_size=options["sample_size"],
         rejects=rejects,
         guard=guard(chosen, ", ".join(map(str, paths))),
+        fewest=1 if options["update"] else FEWEST_JOBS,
     )
+    order = Order(intake, chosen, models, update=options["update"], force=options["force"])
     with Bars() as bars:
-        trained = run(intake, chosen, models, bars, force=options["force"])
+        trained = run(order, bars)
     manifest = trained.manifest
     for note in trained.notes:
         click.echo(f"note: {note}", err=True)
@@ -167,13 +171,8 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
     for finding in trained.findings:
         if finding.section != "passed":
             click.echo(str(finding))
-    stages = manifest.stage_seconds
-    took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items())
-    rate = manifest.jobs / max(stages["read"] + stages["features"], 1e-3)
-    click.echo(
-        f"{manifest.jobs} jobs, {took}, peak memory {manifest.peak_memory_mb:.0f} MB; "
-        f"read and replayed {rate:,.0f} jobs/s"
-    )
+    took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in manifest.stage_seconds.items())
+    click.echo(f"{manifest.jobs} jobs, {took}, peak memory {manifest.peak_memory_mb:.0f} MB")
     click.echo(f"published {trained.path}, {promoted(manifest.promotion)}")
 
 

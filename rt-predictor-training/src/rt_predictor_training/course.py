@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from rt_predictor_core.history.state import State
 from rt_predictor_core.requests import Requests
 from rt_predictor_training.facts import Facts
 from rt_predictor_training.ingest import Jobs
+
+Rows = TypeVar("Rows", Requests, EventLog, HistoryRows)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,24 @@ class Course:
     def __len__(self) -> int:
         return len(self.events)
 
+    def newest(self, jobs: int) -> Course:
+        """Return the newest jobs alone."""
+        rows = slice(max(0, len(self) - jobs), len(self))
+        return Course(self.requests.take(rows), self.events.take(rows), self.history.take(rows), self.facts)
+
+    def followed_by(self, newer: Course) -> Course:
+        """Return this course, and after it the jobs of a newer one that were submitted after the last end of this log.
+
+        The history that was read for an earlier one knew of ends that were still to come.
+        """
+        rows = slice(int(np.searchsorted(newer.submit, self.facts.last_end)), len(newer))
+        return Course(
+            _joined(self.requests, newer.requests.take(rows)),
+            _joined(self.events, newer.events.take(rows)),
+            _joined(self.history, newer.history.take(rows)),
+            self.facts.followed_by(newer.facts),
+        )
+
     @cached_property
     def table(self) -> np.ndarray:
         """The feature table, float32[n, features]."""
@@ -75,3 +96,8 @@ class Course:
     def ended(self, first: int, begin: int = 0) -> np.ndarray:
         """Return the jobs from ``begin`` on that had ended when job ``first`` was submitted, int64."""
         return begin + np.flatnonzero(self.end[begin:first] <= self.submit[first])
+
+
+def _joined(older: Rows, newer: Rows) -> Rows:
+    columns = (field.name for field in fields(older))
+    return type(older)(*(np.concatenate([getattr(older, name), getattr(newer, name)]) for name in columns))

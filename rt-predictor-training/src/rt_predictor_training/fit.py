@@ -51,8 +51,12 @@ class Result:
 
 def course_of(jobs: Jobs, state: State, profile: Profile, on_progress: Callable[[int, int], None]) -> Course:
     """Replay a log into ``state``, and take of it the jobs that the folds and the members need."""
-    needed = profile.train_jobs + sum(_fold_sizes(jobs.facts, profile))
-    return Course.of(jobs, state, needed, on_progress)
+    return Course.of(jobs, state, jobs_needed(jobs.facts, profile), on_progress)
+
+
+def jobs_needed(facts: Facts, profile: Profile) -> int:
+    """Return how many of the newest jobs of a log the folds and the members need."""
+    return profile.train_jobs + sum(_fold_sizes(facts, profile))
 
 
 def blocks_of(course: Course, profile: Profile) -> tuple[Block, Block]:

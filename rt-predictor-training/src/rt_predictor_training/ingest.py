@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.requests import NUMBERS, TEXTS, Requests
-from rt_predictor_core.sources import open_log
+from rt_predictor_core.sources import files_of, open_log
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.facts import Facts
 
@@ -31,23 +36,29 @@ class Jobs:
 
     Attributes
     ----------
-    requests, events: the same ``n`` rows. facts: of all of them. notes: what a person should know.
+    requests, events: the same ``n`` rows. facts: of all of them.
     """
 
     requests: Requests
     events: EventLog
     facts: Facts
-    notes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.requests)
+
+    def take(self, rows: np.ndarray) -> Jobs:
+        """Return the jobs that an index array or a mask selects, at least one, in the same order."""
+        requests, events, facts = self.requests.take(rows), self.events.take(rows), self.facts
+        told = {name: getattr(facts, name) for name in ("rejected", "sources", "notes", "example")}
+        return Jobs(requests, events, Facts.of(requests, events, **told))
 
 
 @dataclass(frozen=True)
 class Intake:
     """What to read: paths, rows at a time, the zone of naive times, how many of the newest jobs, where rejects go.
 
-    ``guard`` is called with the number of jobs in memory, and raises Problem where those are too many.
+    ``guard`` is called with the number of jobs in memory, and raises Problem where those are too many; a log with fewer
+    than ``fewest`` jobs that ran is refused.
     """
 
     paths: Sequence[Path]
@@ -56,6 +67,17 @@ class Intake:
     sample_size: int | None = None
     rejects: Path | None = None
     guard: Callable[[int], None] = lambda _: None
+    fewest: int = FEWEST_JOBS
+
+    def key(self, *told: Any) -> str:
+        """Return what tells one reading from another: files by size and time, options, release, what else is ``told``.
+
+        16 hex digits. Raises OSError if a file is not there, Problem as ``sources.files_of``.
+        """
+        files = [file.resolve() for path in self.paths for file in files_of(path)]
+        states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        options = [self.timezone, self.sample_size, self.rejects, FINGERPRINT, version("rt-predictor-training")]
+        return sha256(json.dumps([states, options, told], default=str).encode()).hexdigest()[:16]
 
 
 def ingest(intake: Intake, on_progress: Callable[[int, int], None]) -> Jobs:
@@ -79,10 +101,10 @@ def ingest(intake: Intake, on_progress: Callable[[int, int], None]) -> Jobs:
     requests = Requests.from_arrow(table)
     events = EventLog.from_arrow(table, requests)
     ran = int(events.ran.sum())
-    if ran < FEWEST_JOBS:
+    if ran < intake.fewest:
         raise Problem(
             "LOG_TOO_SMALL",
-            f"{ran} jobs that ran, at least {FEWEST_JOBS} are needed",
+            f"{ran} jobs that ran, at least {intake.fewest} are needed",
             place=", ".join(map(str, intake.paths)),
             remedy="give a longer log with --data",
         )
@@ -91,9 +113,10 @@ def ingest(intake: Intake, on_progress: Callable[[int, int], None]) -> Jobs:
         events,
         rejected=log.rows_rejected,
         sources=tuple(f"{path.name} ({log.format})" for path in intake.paths),
+        notes=tuple(log.notes),
         example=_example(table),
     )
-    return Jobs(requests, events, facts, tuple(log.notes))
+    return Jobs(requests, events, facts)
 
 
 def _newest(batches: list[pa.RecordBatch], jobs: int | None) -> pa.Table:

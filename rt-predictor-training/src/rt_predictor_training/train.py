@@ -6,67 +6,61 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version as installed_version
 from math import isfinite
 from pathlib import Path
-from typing import Protocol
+from typing import Final
 
 import numba
 import numpy as np
 import pyarrow as pa
 
-from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, member_arrays
-from rt_predictor_core.artifact.load import load
+from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, TRAINING, member_arrays
+from rt_predictor_core.artifact.load import load, newest
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.neighbours import SHAPE
+from rt_predictor_formats.errors import Problem
 from rt_predictor_training.course import Course
 from rt_predictor_training.facts import Facts
 from rt_predictor_training.findings import Finding, examine
-from rt_predictor_training.fit import Result, course_of, fit, median_weights
+from rt_predictor_training.fit import Result, fit, median_weights
 from rt_predictor_training.gate import Candidate, decide
-from rt_predictor_training.ingest import Intake, ingest
+from rt_predictor_training.ingest import Intake
 from rt_predictor_training.members import LOCAL, Engine
-from rt_predictor_training.memory import fitting
 from rt_predictor_training.newest import Newest, evidence, fold_entry
+from rt_predictor_training.packing import packed_course
+from rt_predictor_training.preparing import prepare
 from rt_predictor_training.profiles import Profile
+from rt_predictor_training.resuming import Resuming
+from rt_predictor_training.shelf import Shelf
+from rt_predictor_training.stages import Progress, Stages
 
-_PERCENT = 100
-
-
-class Progress(Protocol):
-    """Where training says how far it is."""
-
-    def stage(self, name: str, total: int) -> None:
-        """Begin a stage of ``total`` steps."""
-        ...
-
-    def advance(self, done: int) -> None:
-        """Say how many steps of the stage are done."""
-        ...
+STAGES: Final = ".stages"
+"""Folder among the models where the finished stages of a run are kept until it has published."""
 
 
-@dataclass
-class Stages:
-    """How long each stage took."""
+@dataclass(frozen=True)
+class Order:
+    """What training is asked to do.
 
-    progress: Progress
-    seconds: dict[str, float] = field(default_factory=dict)
+    Attributes
+    ----------
+    intake, profile: what to read, and how to train. models: folder to publish in.
+    update: go on from the current model instead of reading its log again. force: publish a model that is worse too.
+    engine: where members are fitted.
+    """
 
-    @contextmanager
-    def __call__(self, name: str, total: int = 1) -> Iterator[None]:
-        """Time a stage."""
-        self.progress.stage(name, total)
-        begin = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - begin, 3)
-        self.progress.advance(total)
+    intake: Intake
+    profile: Profile
+    models: Path
+    update: bool = False
+    force: bool = False
+    engine: Engine = LOCAL
 
 
 @dataclass(frozen=True)
@@ -79,51 +73,55 @@ class Trained:
     notes: tuple[str, ...]
 
 
-def train(
-    intake: Intake,
-    profile: Profile,
-    models: Path,
-    progress: Progress,
-    *,
-    force: bool = False,
-    engine: Engine = LOCAL,
-) -> Trained:
-    """Train on a log and publish the artifact, unless it is worse than the current one and not ``force``.
+def train(order: Order, progress: Progress) -> Trained:
+    """Train on a log and publish the artifact, unless it is worse than the current one and that is not forced.
 
-    Raises Problem for everything that a person can mend, MODEL_WORSE too; then nothing is published.
+    What an interrupted run had finished is taken from it. Raises Problem for everything that a person can mend,
+    MODEL_WORSE too; then nothing is published.
     """
-    stages = Stages(progress)
-
-    def percent(done: int, total: int) -> None:
-        progress.advance(_PERCENT * done // max(total, 1))
-
-    with stages("read", _PERCENT):
-        jobs = ingest(intake, percent)
-    state = State()
-    allowed = fitting(profile, len(jobs))
-    with stages("features", _PERCENT):
-        course = course_of(jobs, state, allowed, percent)
-    result = _fitted(stages, course, allowed, engine)
+    profile, models = order.profile, order.models
+    stages = Stages(progress, Shelf(models / STAGES))
+    base = newest(models) if order.update else None
+    prepared = prepare(stages, order.intake, profile, base)
+    course = prepared.course
+    result = _fitted(stages, course, replace(profile, train_jobs=prepared.train_jobs), order.engine)
     with stages("gate"):
-        newest = Newest.of(course, result.fold)
+        fold = Newest.of(course, result.fold)
         findings = examine(evidence(course, result.fold, result.scores, median_weights(result.scored)))
-        decision = decide(models, Candidate(result.scored, profile.refit), newest, findings, force=force)
+        decision = decide(models, Candidate(result.scored, profile.refit), fold, findings, force=order.force)
     with stages("publish"):
         manifest = replace(
-            _manifest(models, course.facts, profile, result, stages.seconds),
-            fold=fold_entry(newest, result.forecasts),
+            _manifest(models, course.facts, profile, result, stages),
+            fold=fold_entry(fold, result.forecasts),
             promotion=decision.promotion,
+            updated_from=base.path.name if base else None,
         )
-        path = publish(models, manifest, _files(course.facts, result, state))
-        artifact = load(path)
-    return Trained(path, artifact.manifest, findings, (*jobs.notes, *_on_memory(profile, allowed), *decision.notes))
+        artifact = load(_published(models, manifest, _files(course, result, prepared.state), stages))
+    stages.forget()
+    notes = (*_on_resuming(stages), *prepared.notes, *_on_memory(profile, prepared.train_jobs), *decision.notes)
+    return Trained(artifact.path, artifact.manifest, findings, notes)
 
 
-def _on_memory(profile: Profile, allowed: Profile) -> tuple[str, ...]:
-    if allowed.train_jobs == profile.train_jobs:
+def _published(models: Path, manifest: Manifest, files: dict[str, bytes], stages: Stages) -> Path:
+    try:
+        return publish(models, manifest, files)
+    except Problem as problem:
+        if problem.code != "DISK_FULL":
+            raise
+        stages.forget()  # what they take may be what is missing
+        return publish(models, manifest, files)
+
+
+def _on_resuming(stages: Stages) -> tuple[str, ...]:
+    taken = (f"taken from an interrupted run: {', '.join(stages.resumed)}",) if stages.resumed else ()
+    return (*taken, *stages.notes)
+
+
+def _on_memory(profile: Profile, train_jobs: int) -> tuple[str, ...]:
+    if train_jobs == profile.train_jobs:
         return ()
     limit = f"{profile.memory_gib:g} GiB have no room for {profile.train_jobs}"
-    return (f"the members are fitted on the newest {allowed.train_jobs} jobs: {limit}",)
+    return (f"the members are fitted on the newest {train_jobs} jobs: {limit}",)
 
 
 def _fitted(stages: Stages, course: Course, profile: Profile, engine: Engine) -> Result:
@@ -137,11 +135,13 @@ def _fitted(stages: Stages, course: Course, profile: Profile, engine: Engine) ->
     fits = 2 if profile.refit else 1
     # XGBoost and CatBoost grow all levels in one round, LightGBM one after another; one more for the limit
     with stages("fit", fits * profile.trees * (3 + len(profile.levels))):
-        return fit(course, profile, on_tree, engine)
+        return fit(course, profile, on_tree, Resuming(engine, stages))
 
 
-def _files(facts: Facts, result: Result, state: State) -> dict[str, bytes]:
+def _files(course: Course, result: Result, state: State) -> dict[str, bytes]:
+    facts = course.facts
     files = {
+        TRAINING: arrays_to_bytes(packed_course(course)),
         HISTORY: arrays_to_bytes({**state.snapshot(), KNOWN: np.unique(facts.known)}),
         EXAMPLE: (json.dumps(facts.example) + "\n").encode(),
     }
@@ -169,7 +169,7 @@ def _members(result: Result) -> tuple[MemberEntry, ...]:
     return tuple(entries)
 
 
-def _manifest(models: Path, facts: Facts, profile: Profile, result: Result, seconds: dict[str, float]) -> Manifest:
+def _manifest(models: Path, facts: Facts, profile: Profile, result: Result, stages: Stages) -> Manifest:
     now = time.time()
     forecaster = result.forecaster
     target = forecaster.target
@@ -197,7 +197,8 @@ def _manifest(models: Path, facts: Facts, profile: Profile, result: Result, seco
         known_from=facts.known_from,
         scores=result.scores,
         dial=result.dial,
-        stage_seconds=dict(seconds),
+        stage_seconds=dict(stages.seconds),
+        resumed=tuple(stages.resumed),
         peak_memory_mb=_peak_memory_mb(),
         libraries={"numpy": np.__version__, "numba": numba.__version__, "pyarrow": pa.__version__},
     )

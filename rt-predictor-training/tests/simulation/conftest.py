@@ -39,7 +39,7 @@ def _workload(jobs: Sequence[Job], processors: int) -> Workload:
         ran=run > 0,
         identity=np.arange(len(jobs), dtype=np.uint64),
     )
-    log = Jobs(requests, events, Facts.of(requests, events, rejected=0, sources=("by hand",), example={}), ())
+    log = Jobs(requests, events, Facts.of(requests, events, rejected=0, sources=("by hand",), notes=(), example={}))
     workload = workload_of(log, Machine(processors, "test"), "by hand")
     return arranged(workload, workload.submit)
 

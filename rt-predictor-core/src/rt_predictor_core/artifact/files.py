@@ -15,6 +15,9 @@ CHANCE: Final = "chance.npz"
 KNOWN: Final = "known"
 """Name of the array in the snapshot that ``history.store`` adds to those of ``history.state``."""
 
+TRAINING: Final = "training.npz"
+"""The newest jobs, which the next training goes on from without their log. The service does not read it."""
+
 EXAMPLE: Final = "example.json"
 """A job of a frequent recent user, for a first prediction."""
 

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, UNFINISHED, member_arrays, sha256_of
+from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, TRAINING, UNFINISHED, member_arrays, sha256_of
 from rt_predictor_core.artifact.manifest import NAME, REMEDY, Manifest
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import SNAPSHOT, State
@@ -99,7 +99,7 @@ def _verified(path: Path, name: str, digest: str) -> bytes:
         raise Problem(
             "ARTIFACT_CORRUPT", f"{name} is not what was published (SHA-256 differs)", place=str(path), remedy=REMEDY
         )
-    return file.read_bytes() if file.suffix == ".npz" else b""
+    return file.read_bytes() if file.suffix == ".npz" and name != TRAINING else b""
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:

@@ -109,6 +109,8 @@ class Manifest:
     requested wallclock); empty where it was not measured.
     stage_seconds: duration of each training stage. peak_memory_mb: of the training process.
     libraries: versions that trained it. sha256: of every other file, by its path in the folder.
+    resumed: stages and members that were taken from an interrupted run. updated_from: version that a run with
+    ``--update`` went on from.
     fold, promotion: null in artifacts that were made before training recorded them.
     """
 
@@ -135,6 +137,8 @@ class Manifest:
     sha256: dict[str, str] = field(default_factory=dict)
     fold: FoldEntry | None = None
     promotion: PromotionEntry | None = None
+    resumed: tuple[str, ...] = ()
+    updated_from: str | None = None
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON; not-a-number becomes null."""
@@ -185,7 +189,7 @@ class Manifest:
         )
         values["target"] = TargetEntry(**values["target"])
         values["calibration"] = tuple(tuple(float(level) for level in row) for row in values["calibration"])
-        for name in ("sources", "levels", "scores", "dial"):
+        for name in ("sources", "levels", "scores", "dial", "resumed"):
             values[name] = tuple(values.get(name, ()))
         if fold := values.get("fold"):
             values["fold"] = _entry(

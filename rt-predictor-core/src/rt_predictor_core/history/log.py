@@ -62,8 +62,8 @@ class EventLog:
             identity=_identities(pc.fill_null(table["job_id"], ""), requests.submit_time),
         )
 
-    def take(self, rows: np.ndarray) -> EventLog:
-        """Return the rows that an index array or a mask selects."""
+    def take(self, rows: np.ndarray | slice) -> EventLog:
+        """Return the rows that an index array, a mask or a slice selects."""
         return EventLog(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def events(self) -> tuple[np.ndarray, np.ndarray]:

@@ -46,11 +46,12 @@ def open_log(
         remedy = "give a number of rows above 0"
         raise Problem("CHUNK_ROWS_INVALID", f"chunks of {chunk_rows} rows", place="chunk_rows", remedy=remedy)
     _check_timezone(timezone)
-    files = [_recognised(file) for path in paths for file in _files(Path(path))]
+    files = [_recognised(file) for path in paths for file in files_of(Path(path))]
     return Log(files, chunk_rows=chunk_rows, timezone=timezone, rejects=rejects)
 
 
-def _files(path: Path) -> Iterator[Path]:
+def files_of(path: Path) -> Iterator[Path]:
+    """Yield a file, or the visible files of a folder in the order of their names. Raises Problem LOG_EMPTY."""
     if not path.is_dir():
         yield path
         return

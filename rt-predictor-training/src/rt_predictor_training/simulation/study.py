@@ -13,7 +13,7 @@ from rt_predictor_training.simulation.measures import measures
 from rt_predictor_training.simulation.names import FORECASTS
 from rt_predictor_training.simulation.replay import RULES, Estimator, simulate
 from rt_predictor_training.simulation.workload import Workload, shaken
-from rt_predictor_training.train import Progress, Stages
+from rt_predictor_training.stages import Progress, Stages
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""Stages: what training does one after another, how long each took, and what an interrupted run had finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from rt_predictor_formats.errors import Problem
+from rt_predictor_training.shelf import Shelf
+
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Where training says how far it is."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage of ``total`` steps."""
+        ...
+
+    def advance(self, done: int) -> None:
+        """Say how many steps of the stage are done."""
+        ...
+
+
+class Stages:
+    """The stages of one run.
+
+    Attributes
+    ----------
+    seconds: duration of each stage that was run. resumed: what was taken from an interrupted run instead.
+    notes: what a person should know.
+    """
+
+    def __init__(self, progress: Progress, shelf: Shelf | None = None) -> None:
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+        self.resumed: list[str] = []
+        self.notes: list[str] = []
+        self._shelf, self._full = shelf, False
+
+    @contextmanager
+    def __call__(self, name: str, total: int = 1) -> Iterator[None]:
+        """Time a stage."""
+        self.progress.stage(name, total)
+        begin = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - begin, 3)
+        self.progress.advance(total)
+
+    def kept(
+        self,
+        name: str,
+        key: str,
+        make: Callable[[], T],
+        pack: Callable[[T], Mapping[str, np.ndarray]],
+        unpack: Callable[[Mapping[str, np.ndarray]], T],
+    ) -> T:
+        """Return what an interrupted run made of inputs with the same ``key``, or make it now and keep it."""
+        arrays = self._shelf.load(f"{name}-{key}") if self._shelf else None
+        if arrays is not None:
+            try:
+                found = unpack(arrays)
+            except (KeyError, TypeError, ValueError):
+                pass  # of an earlier release: made again
+            else:
+                self.resumed.append(name)
+                return found
+        made = make()
+        self._keep(f"{name}-{key}", pack(made))
+        return made
+
+    def forget(self, name: str | None = None, key: str = "") -> None:
+        """Remove what was kept: of one stage, or everything."""
+        if self._shelf and name:
+            self._shelf.remove(f"{name}-{key}")
+        elif self._shelf:
+            self._shelf.clear()
+
+    def _keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep finished work, if there is room: a run that cannot be resumed is better than none."""
+        if self._shelf is None or self._full:
+            return
+        try:
+            self._shelf.save(name, arrays)
+        except Problem as problem:
+            self.notes.append(f"{problem.thing} ({problem.place}): an interrupted run would begin anew")
+            self._full = True
