@@ -104,6 +104,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 @click.option("--sample-size", type=click.IntRange(min=1), help="Train on the newest N jobs only.")
 @click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
 @click.option("--memory", type=click.FloatRange(min=0.0, min_open=True), help="GiB to use; default from the profile.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to fit.")
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
 @click.option("--update", is_flag=True, help="Go on from the current model with the log's new jobs alone.")
@@ -135,6 +136,7 @@ def train(paths: tuple[Path, ...], models: Path, *, listed: bool, rollback: str 
 
 
 def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
+    from rt_predictor_training.devices import on_device
     from rt_predictor_training.ingest import FEWEST_JOBS, Intake
     from rt_predictor_training.memory import guard
     from rt_predictor_training.profiles import load_profile
@@ -143,7 +145,9 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
     from rt_predictor_training.train import Order
     from rt_predictor_training.train import train as run
 
-    chosen = load_profile(options["profile"])
+    chosen, notes = on_device(load_profile(options["profile"]), options["device"])
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     if options["memory"] is not None:
         chosen = replace(chosen, memory_gib=options["memory"])
     rejects = options["rejects"]
