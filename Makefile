@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max test test-compose test-browser test-slurm lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +78,9 @@ start-m2max: ## start with the memory of the M2 Max profile
 
 fresh-start-m2max: ## clean-all, then everything with the M2 Max profile
 	@for step in clean-all setup build train start; do PROFILE=m2max $(WHERE) $$step; done
+
+data: environment ## download NREL's Eagle data to data/ (253 MB); go on with DATA=data/eagle_data.parquet
+	@$(BIN)/python scripts/get_eagle.py $(ARGS)
 
 test: environment ## the environment and all tests that need no container engine, browser or Slurm
 	@$(PYTEST) -n $(WORKERS) -m "not compose and not browser and not slurm" $(ARGS)

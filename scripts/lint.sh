@@ -51,7 +51,7 @@ breaking() {
 
 check "ruff check" "$bin/ruff" check .
 check "ruff format" "$bin/ruff" format --check .
-check "mypy" env MYPYPATH=proto "$bin/mypy" rt-predictor-*/src/rt_predictor_* proto/generate.py proto/hatch_build.py scripts/*.py
+check "mypy" env MYPYPATH=proto:scripts "$bin/mypy" rt-predictor-*/src/rt_predictor_* proto/generate.py proto/hatch_build.py scripts/*.py
 check "buf lint" bash -c 'cd proto && "$0" lint' "$bin/buf"
 check "buf breaking" breaking
 check "import borders" "$bin/lint-imports" --no-cache
