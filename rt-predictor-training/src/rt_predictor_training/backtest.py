@@ -25,8 +25,8 @@ from rt_predictor_training.fit import RISKS
 from rt_predictor_training.ingest import FEWEST_JOBS, Intake, ingest
 from rt_predictor_training.outcome import Ablation, Method, Outcome
 from rt_predictor_training.profiles import Profile
+from rt_predictor_training.progress import Progress
 from rt_predictor_training.rivals import nrel, request_interval
-from rt_predictor_training.stages import Progress
 from rt_predictor_training.walk import Block, Walk
 
 WARM_UP = 0.3
@@ -170,4 +170,4 @@ class _Advance:
 def _stage(progress: Progress, name: str, total: int) -> Iterator[_Advance]:
     progress.stage(name, total)
     yield _Advance(progress)
-    progress.advance(total)
+    progress.finish()

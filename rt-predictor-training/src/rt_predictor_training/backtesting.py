@@ -19,9 +19,9 @@ from rt_predictor_training.checkpoint import Checkpoint
 from rt_predictor_training.ingest import Intake
 from rt_predictor_training.outcome import Outcome
 from rt_predictor_training.profiles import load_profile
+from rt_predictor_training.progress import Progress
 from rt_predictor_training.report.json import document
 from rt_predictor_training.report.table import backtest_table
-from rt_predictor_training.stages import Progress
 
 MINUTE = 60.0
 

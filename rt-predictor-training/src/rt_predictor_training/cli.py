@@ -8,79 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from rt_predictor_formats.errors import Problem
+from rt_predictor_training.progress import Bars
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SILENT_SECONDS = 10.0
-"""A stage that takes less says nothing in between."""
-
-TELLINGS = 10
-"""Into how many parts a long stage is cut, each of whose ends is told where there is no terminal."""
-
 _PATH = click.Path(path_type=Path)
-
-
-class Bars:
-    """Progress bars on a terminal; elsewhere one line per stage, and one per tenth of a long one; on stderr."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description:>10}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._stage, self._total, self._begin, self._told = "", 1, 0.0, 0
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def stage(self, name: str, total: int) -> None:
-        """Begin a stage of ``total`` steps."""
-        if not self._console.is_terminal:
-            self._console.print(f"{name} ...")
-        self._stage, self._total, self._begin, self._told = name, total, time.monotonic(), 0
-        self._task = self._progress.add_task(name, total=total)
-
-    def advance(self, done: int) -> None:
-        """Say how many steps of the stage are done."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=done)
-        if not self._console.is_terminal:
-            self._tell(done)
-
-    def _tell(self, done: int) -> None:
-        """Say how long a stage will still take, each time that one more part of it is done."""
-        took, part = time.monotonic() - self._begin, TELLINGS * done // max(self._total, 1)
-        if took >= SILENT_SECONDS and self._told < part < TELLINGS:
-            self._told = part
-            left = took / done * (self._total - done)
-            self._console.print(f"{self._stage} {done}/{self._total}, about {left / 60:.1f} min left")
 
 
 def reported(command: Callable[P, R]) -> Callable[P, R]:
@@ -205,7 +144,7 @@ def synthesize(rows: int, seed: int, out: Path) -> None:
     from rt_predictor_core.sources.synthetic import write_parquet
 
     with Bars() as bars:
-        bars.stage("synthesize", rows)
+        bars.stage("synthesize", rows, "jobs")
         write_parquet(out, rows, seed, on_progress=bars.advance)
     click.echo(f"wrote {rows} jobs to {out}")
 

@@ -21,8 +21,6 @@ from rt_predictor_training.packing import packed_course, packed_jobs, unpacked_c
 from rt_predictor_training.profiles import Profile
 from rt_predictor_training.stages import Stages
 
-_PERCENT = 100
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -60,17 +58,15 @@ def _key(intake: Intake, told: list[object]) -> str:
 
 
 def _prepared(stages: Stages, intake: Intake, profile: Profile, base: Artifact | None, key: str) -> Prepared:
-    def percent(done: int, total: int) -> None:
-        stages.progress.advance(_PERCENT * done // max(total, 1))
-
-    with stages("read", _PERCENT):
-        jobs = stages.kept("read", key, lambda: ingest(intake, percent), packed_jobs, unpacked_jobs)
-    with stages("features", _PERCENT):
+    advance = stages.progress.advance
+    with stages("read", unit="bytes"):
+        jobs = stages.kept("read", key, lambda: ingest(intake, advance), packed_jobs, unpacked_jobs)
+    with stages("features", unit="events"):
         allowed = fitting(profile, len(jobs))
         if base is not None:
-            return _updated(base, jobs, allowed, percent)
+            return _updated(base, jobs, allowed, advance)
         state = State()
-        return Prepared(course_of(jobs, state, allowed, percent), state, allowed.train_jobs, jobs.facts.notes)
+        return Prepared(course_of(jobs, state, allowed, advance), state, allowed.train_jobs, jobs.facts.notes)
 
 
 def _updated(base: Artifact, jobs: Jobs, profile: Profile, on_progress: Callable[[int, int], None]) -> Prepared:

@@ -5,26 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from rt_predictor_formats.errors import Problem
+from rt_predictor_training.progress import Progress
 from rt_predictor_training.shelf import Shelf
 
 T = TypeVar("T")
-
-
-class Progress(Protocol):
-    """Where training says how far it is."""
-
-    def stage(self, name: str, total: int) -> None:
-        """Begin a stage of ``total`` steps."""
-        ...
-
-    def advance(self, done: int) -> None:
-        """Say how many steps of the stage are done."""
-        ...
 
 
 class Stages:
@@ -44,13 +33,13 @@ class Stages:
         self._shelf, self._full = shelf, False
 
     @contextmanager
-    def __call__(self, name: str, total: int = 1) -> Iterator[None]:
-        """Time a stage."""
-        self.progress.stage(name, total)
+    def __call__(self, name: str, total: int = 1, unit: str = "") -> Iterator[None]:
+        """Time a stage of ``total`` steps."""
+        self.progress.stage(name, total, unit)
         begin = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - begin, 3)
-        self.progress.advance(total)
+        self.progress.finish()
 
     def kept(
         self,

@@ -36,9 +36,10 @@ from rt_predictor_training.newest import Newest, evidence, fold_entry
 from rt_predictor_training.packing import packed_course
 from rt_predictor_training.preparing import prepare
 from rt_predictor_training.profiles import Profile
+from rt_predictor_training.progress import Progress
 from rt_predictor_training.resuming import Resuming
 from rt_predictor_training.shelf import Shelf
-from rt_predictor_training.stages import Progress, Stages
+from rt_predictor_training.stages import Stages
 
 STAGES: Final = ".stages"
 """Folder among the models where the finished stages of a run are kept until it has published."""
@@ -134,7 +135,7 @@ def _fitted(stages: Stages, course: Course, profile: Profile, engine: Engine) ->
 
     fits = 2 if profile.refit else 1
     # XGBoost and CatBoost grow all levels in one round, LightGBM one after another; one more for the limit
-    with stages("fit", fits * profile.trees * (3 + len(profile.levels))):
+    with stages("fit", fits * profile.trees * (3 + len(profile.levels)), "trees"):
         return fit(course, profile, on_tree, Resuming(engine, stages))
 
 

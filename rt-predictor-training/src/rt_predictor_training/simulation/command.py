@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 
 from rt_predictor_formats.errors import Problem
-from rt_predictor_training.cli import Bars, reported
+from rt_predictor_training.cli import reported
+from rt_predictor_training.progress import Bars
 from rt_predictor_training.simulation.names import INPUTS, SCHEDULERS
 
 _PATH = click.Path(path_type=Path)
@@ -76,7 +77,7 @@ def simulate(paths: tuple[Path, ...], out: Path | None, profile: str, **options:
     with Bars() as bars:
         bars.stage("read", 1)
         jobs = ingest(intake, lambda *_: None)
-        bars.advance(1)
+        bars.finish()
         machine = machine_of(jobs, paths, options["processors"])
         study = compare(workload_of(jobs, machine, ", ".join(map(str, paths))), plan, bars)
     for line in remarks(study):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import product
 
 from rt_predictor_training.profiles import Profile
+from rt_predictor_training.progress import Progress
 from rt_predictor_training.simulation.estimators import Ensemble, Known, LastTwo
 from rt_predictor_training.simulation.forecasters import Forecasters, train, warm_up_jobs
 from rt_predictor_training.simulation.measures import measures
 from rt_predictor_training.simulation.names import FORECASTS
 from rt_predictor_training.simulation.replay import RULES, Estimator, simulate
 from rt_predictor_training.simulation.workload import Workload, shaken
-from rt_predictor_training.stages import Progress, Stages
+from rt_predictor_training.stages import Stages
 
 
 @dataclass(frozen=True)
