@@ -5,15 +5,23 @@ Each run trains as often as the others, so that what is compared is the cost of 
 
 from __future__ import annotations
 
+import argparse
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from growth import slope
+from logs import add_log_options, log_of
+from results import Benchmark
 from rt_predictor_training.backtest import Plan, backtest
 from rt_predictor_training.ingest import Intake, ingest
 from rt_predictor_training.profiles import load_profile
+from tables import markdown
 
+JOBS = 50_000
 QUARTERS = (1, 2, 3, 4)
 WARM_UP_JOBS = 2_000
 """A first run on so many jobs compiles the kernels."""
@@ -46,11 +54,31 @@ def measure(path: Path, blocks: int) -> list[dict[str, float]]:
     return [{"jobs": size, "seconds": seconds(path, size, blocks)} for size in sizes]
 
 
-def table(runs: list[dict[str, float]]) -> str:
-    """Return the runs as text, with what each added quarter cost and the slope over all."""
-    jobs, took = (np.array([run[name] for run in runs]) for name in ("jobs", "seconds"))
-    lines = [f"{'jobs':>8} {'seconds':>8} {'ms per job':>11} {'added quarter':>14}"]
-    for size, time_, added in zip(jobs, took, np.diff(took, prepend=0.0), strict=True):
-        lines.append(f"{size:8.0f} {time_:8.1f} {1000 * time_ / size:11.2f} {added:14.1f}")
-    lines.append(f"slope of log(seconds) over log(jobs): {np.polyfit(np.log(jobs), np.log(took), 1)[0]:.2f}")
-    return "\n".join(lines)
+def text(figures: Mapping[str, Any]) -> str:
+    """Return the runs as a table, with what each added quarter cost, and the slope over all."""
+    runs: Sequence[Mapping[str, float]] = figures["runs"]
+    jobs, took = (np.array([run[name] for run in runs], float) for name in ("jobs", "seconds"))
+    rows = [
+        {"jobs": size, "seconds": time_, "ms per job": 1000 * time_ / size, "added quarter": added}
+        for size, time_, added in zip(jobs, took, np.diff(took, prepend=0.0), strict=True)
+    ]
+    table = markdown({"jobs": ",.0f", "seconds": ".1f", "ms per job": ".2f", "added quarter": ".1f"}, rows)
+    return f"{figures['data']}, slope of log(seconds) over log(jobs): {slope(jobs, took):.2f}.\n\n{table}"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this benchmark."""
+    add_log_options(parser, JOBS)
+    parser.add_argument("--blocks", type=int, default=24, help="how often a backtest trains; default: 24")
+
+
+def run(asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure and return the figures."""
+    path = log_of(asked)
+    return {"data": path.name, "runs": measure(path, asked.blocks)}
+
+
+BENCHMARK = Benchmark("backtest", __doc__, arguments, run, text, small=("--jobs", "8000", "--blocks", "6"))
+
+if __name__ == "__main__":
+    BENCHMARK.main()
