@@ -30,10 +30,13 @@ WARM_UP_JOBS = 2_000
 class Silent:
     """No progress."""
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, unit: str = "") -> None:
         """Say nothing."""
 
-    def advance(self, done: int) -> None:
+    def advance(self, done: int, total: int | None = None) -> None:
+        """Say nothing."""
+
+    def finish(self) -> None:
         """Say nothing."""
 
 
