@@ -21,6 +21,9 @@ from rt_predictor_training.cli import train
 from rt_predictor_training.members import MEMBERS
 from rt_predictor_training.members.member import Fold, Task
 from rt_predictor_training.packing import packed_member, unpacked_member
+from rt_predictor_training.progress import Bars
+from rt_predictor_training.shelf import Shelf
+from rt_predictor_training.stages import Stages
 from rt_predictor_training.train import STAGES
 
 
@@ -154,6 +157,16 @@ def test_without_room_for_finished_work_training_goes_on_and_says_so(
     output = trained(log, tmp_path, profile)
     assert "an interrupted run would begin anew" in output
     assert contents(newest(tmp_path).manifest) == contents(whole)
+
+
+def test_what_runs_on_other_logs_had_finished_does_not_pile_up(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / STAGES)
+    shelf.save("read-one", {"jobs": np.arange(3)})
+    stages = Stages(Bars(), shelf)
+    stages.begins("read", "one")
+    assert shelf.finished() == 1
+    stages.begins("read", "another")
+    assert shelf.finished() == 0
 
 
 def test_what_is_kept_of_a_member_is_the_member() -> None:

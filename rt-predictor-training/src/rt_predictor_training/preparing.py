@@ -58,6 +58,7 @@ def _key(intake: Intake, told: list[object]) -> str:
 
 
 def _prepared(stages: Stages, intake: Intake, profile: Profile, base: Artifact | None, key: str) -> Prepared:
+    stages.begins("read", key)
     advance = stages.progress.advance
     with stages("read", unit="bytes"):
         jobs = stages.kept("read", key, lambda: ingest(intake, advance), packed_jobs, unpacked_jobs)

@@ -27,6 +27,10 @@ class Shelf:
         """Return how many pieces of work are there."""
         return len(list(self._folder.glob("*.npz")))
 
+    def has(self, name: str) -> bool:
+        """Return whether something is there under a name, be it damaged."""
+        return self._path(name).exists()
+
     def load(self, name: str) -> dict[str, np.ndarray] | None:
         """Return what was kept under a name, None if there is nothing whole."""
         try:

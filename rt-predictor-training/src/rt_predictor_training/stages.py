@@ -63,11 +63,19 @@ class Stages:
         self._keep(f"{name}-{key}", pack(made))
         return made
 
-    def forget(self, name: str | None = None, key: str = "") -> None:
-        """Remove what was kept: of one stage, or everything."""
-        if self._shelf and name:
+    def begins(self, name: str, key: str) -> None:
+        """Remove what runs with other inputs had finished, unless this stage of this run was kept."""
+        if self._shelf and not self._shelf.has(f"{name}-{key}"):
+            self._shelf.clear()
+
+    def forget(self, name: str, key: str) -> None:
+        """Remove what was kept of one stage."""
+        if self._shelf:
             self._shelf.remove(f"{name}-{key}")
-        elif self._shelf:
+
+    def clear(self) -> None:
+        """Remove everything that was kept."""
+        if self._shelf:
             self._shelf.clear()
 
     def _keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:

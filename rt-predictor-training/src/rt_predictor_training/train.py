@@ -98,7 +98,7 @@ def train(order: Order, progress: Progress) -> Trained:
             updated_from=base.path.name if base else None,
         )
         artifact = load(_published(models, manifest, _files(course, result, prepared.state), stages))
-    stages.forget()
+    stages.clear()
     notes = (*_on_resuming(stages), *prepared.notes, *_on_memory(profile, prepared.train_jobs), *decision.notes)
     return Trained(artifact.path, artifact.manifest, findings, notes)
 
@@ -109,7 +109,7 @@ def _published(models: Path, manifest: Manifest, files: dict[str, bytes], stages
     except Problem as problem:
         if problem.code != "DISK_FULL":
             raise
-        stages.forget()  # what they take may be what is missing
+        stages.clear()  # what they take may be what is missing
         return publish(models, manifest, files)
 
 
