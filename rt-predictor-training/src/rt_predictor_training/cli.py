@@ -106,6 +106,11 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 @click.option("--memory", type=click.FloatRange(min=0.0, min_open=True), help="GiB to use; default from the profile.")
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
+@click.option("--cluster", metavar="PLACE", help="Fit on a Dask cluster: local, slurm, or tcp://HOST:PORT.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes or jobs of the cluster; 2 if none are there yet."
+)
+@click.option("--cluster-wait", default=10.0, show_default=True, type=click.FloatRange(min=0), help="Minutes.")
 @click.option("--force", is_flag=True, help="Publish the model even if it is worse than the current one.")
 @click.option("--list", "listed", is_flag=True, help="Instead of training, list the models there are.")
 @click.option("--rollback", metavar="VERSION", help="Instead of training, make an older model current again.")
@@ -134,6 +139,7 @@ def train(paths: tuple[Path, ...], models: Path, *, listed: bool, rollback: str 
 
 
 def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
+    from rt_predictor_training.cluster.command import engine_of
     from rt_predictor_training.ingest import Intake
     from rt_predictor_training.memory import guard
     from rt_predictor_training.profiles import load_profile
@@ -153,10 +159,11 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
         rejects=rejects,
         guard=guard(chosen, ", ".join(map(str, paths))),
     )
-    with Bars() as bars:
-        trained = run(intake, chosen, models, bars, force=options["force"])
+    place = (options["cluster"], options["workers"], options["cluster_wait"])
+    with engine_of(*place, chosen) as (engine, happened), Bars() as bars:
+        trained = run(intake, chosen, models, bars, force=options["force"], engine=engine)
     manifest = trained.manifest
-    for note in trained.notes:
+    for note in (*happened, *trained.notes):
         click.echo(f"note: {note}", err=True)
     if manifest.rejected:
         where = f", see {rejects}" if rejects else "; name a file with --rejects to keep them"
