@@ -69,7 +69,8 @@ def _local(workers: int, profile: Profile) -> Any:
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=max(1, profile.threads // workers),
-        dashboard_address=None,
+        # its pages are for this machine alone, on any free port
+        dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
         preload=["rt_predictor_training.cluster.quiet"],
     )
