@@ -14,16 +14,18 @@ import pytest
 from distributed import Client
 
 from rt_predictor_core.artifact.load import Artifact, load
+from rt_predictor_core.history.state import State
 from rt_predictor_core.scores import pinball
 from rt_predictor_core.sources.synthetic import write_parquet
 from rt_predictor_training.cluster.crew import Crew
 from rt_predictor_training.cluster.engine import DaskEngine
 from rt_predictor_training.cluster.start import connections
-from rt_predictor_training.ingest import Intake
+from rt_predictor_training.ingest import Intake, ingest
 from rt_predictor_training.members import LOCAL, MEMBERS, Engine
 from rt_predictor_training.members.member import Fitted, Fold, Task
 from rt_predictor_training.profiles import load_profile
 from rt_predictor_training.train import train
+from rt_predictor_training.walk import Course
 
 LEVELS = (0.05, 0.5, 0.95)
 PROFILE = replace(load_profile("quick"), threads=2, trees=20)
@@ -175,9 +177,21 @@ def alone(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return trained(log, tmp_path_factory.mktemp("alone"), LOCAL, Progress())
 
 
+def losses(artifact: Artifact, log: Path) -> dict[str, float]:
+    """Return the pinball losses of the members that may differ, in units of the target, on all jobs of the log."""
+    course = Course.of(ingest(Intake([log], chunk_rows=100_000), lambda *_: None), State())
+    forecaster, request = artifact.forecaster, course.wallclock_req
+    y = forecaster.target.forward(np.minimum(course.run, forecaster.target.limit(request)), request)
+    differing = ("xgboost", "lightgbm")
+    return {name: pinball(forecaster.members[name].evaluate(course.table), y, forecaster.levels) for name in differing}
+
+
 @pytest.mark.parametrize("kill", [False, True], ids=["undisturbed", "one-killed"])
 def test_the_same_artifact_comes_out(log: Path, alone: Artifact, crew: Crew, tmp_path: Path, *, kill: bool) -> None:
-    """CatBoost's arrays are equal to the bit; why the others' are not, and how near they are, is said above."""
+    """CatBoost's arrays are equal to the bit; why the others' are not is said above.
+
+    Measured here: the pinball loss differs by +2.0 % with XGBoost and by -0.6 to -0.1 % with LightGBM.
+    """
     on_tree, killed = killer(crew) if kill else (lambda: None, [])
     artifact = trained(log, tmp_path, DaskEngine(crew), Progress(on_tree))
     assert crew.notes == [f"xgboost began anew: {address} was lost" for address in killed]
@@ -194,4 +208,4 @@ def test_the_same_artifact_comes_out(log: Path, alone: Artifact, crew: Crew, tmp
         if name not in {"xgboost", "lightgbm"}:
             for key, array in arrays.items():
                 np.testing.assert_array_equal(same[key], array)
-    assert ours.scores[0]["mae_h"] == pytest.approx(theirs.scores[0]["mae_h"], rel=0.1)
+    assert losses(artifact, log) == pytest.approx(losses(alone, log), rel=0.05)
