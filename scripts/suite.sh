@@ -18,6 +18,7 @@ case $suite in
     [[ $(uname -s) != Linux ]] || .venv/bin/python -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null ||
       die "libatomic.so.1: not found; run: sudo apt-get install libatomic1" ;;
   slurm)
-    command -v sinfo >/dev/null 2>&1 || die "sinfo: not found; these tests need a Slurm cluster on this machine" ;;
+    command -v sinfo >/dev/null 2>&1 || die "sinfo: not found; run this on a node of a Slurm cluster where you may submit jobs"
+    sinfo >/dev/null 2>&1 || die "sinfo: Slurm does not answer; is slurmctld running? (scontrol ping)" ;;
 esac
 exec .venv/bin/python -m pytest -m "$suite" "tests/$suite" "$@"

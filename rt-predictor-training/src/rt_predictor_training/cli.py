@@ -47,6 +47,11 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
 @click.option("--update", is_flag=True, help="Go on from the current model with the log's new jobs alone.")
+@click.option("--cluster", metavar="PLACE", help="Fit on a Dask cluster: local, slurm, or tcp://HOST:PORT.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes or jobs of the cluster; 2 if none are there yet."
+)
+@click.option("--cluster-wait", default=10.0, show_default=True, type=click.FloatRange(min=0), help="Minutes.")
 @click.option("--force", is_flag=True, help="Publish the model even if it is worse than the current one.")
 @click.option("--list", "listed", is_flag=True, help="Instead of training, list the models there are.")
 @click.option("--rollback", metavar="VERSION", help="Instead of training, make an older model current again.")
@@ -75,6 +80,7 @@ def train(paths: tuple[Path, ...], models: Path, *, listed: bool, rollback: str 
 
 
 def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
+    from rt_predictor_training.cluster.command import engine_of
     from rt_predictor_training.devices import on_device
     from rt_predictor_training.ingest import FEWEST_JOBS, Intake
     from rt_predictor_training.memory import guard
@@ -99,11 +105,12 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
         guard=guard(chosen, ", ".join(map(str, paths))),
         fewest=1 if options["update"] else FEWEST_JOBS,
     )
-    order = Order(intake, chosen, models, update=options["update"], force=options["force"])
-    with Bars() as bars:
+    place = (options["cluster"], options["workers"], options["cluster_wait"])
+    with engine_of(*place, chosen) as (engine, happened), Bars() as bars:
+        order = Order(intake, chosen, models, update=options["update"], force=options["force"], engine=engine)
         trained = run(order, bars)
     manifest = trained.manifest
-    for note in trained.notes:
+    for note in (*happened, *trained.notes):
         click.echo(f"note: {note}", err=True)
     if manifest.rejected:
         where = f", see {rejects}" if rejects else "; name a file with --rejects to keep them"

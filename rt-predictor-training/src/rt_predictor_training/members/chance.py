@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
-from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 
 from rt_predictor_core.models.trees import BinaryForest
-from rt_predictor_training.members.lgb import flatten
+from rt_predictor_training.members.lgb import Train, flatten, here, parameters_of
 from rt_predictor_training.members.member import Task, sample, verify
 
 
@@ -26,23 +24,12 @@ class Chance:
     native: dict[str, bytes]
 
 
-def fit(task: Task) -> Chance:
+def fit(task: Task, train: Train = here) -> Chance:
     """Fit the trees; ``task.train.y`` is 1 for a job that ran into its request, else 0."""
     happened = float(task.train.y.sum())
     if happened in {0.0, float(len(task.train))}:
         return constant((happened + 0.5) / (len(task.train) + 1.0))
-    parameters: dict[str, Any] = {
-        "objective": "binary",
-        "metric": "none",
-        "num_threads": task.threads,
-        "seed": task.seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-        **task.parameters,
-    }
-    train = lgb.Dataset(task.train.x, task.train.y, params=parameters)
-    booster = lgb.train(parameters, train, num_boost_round=task.trees, callbacks=[lambda _: task.on_tree()])
+    booster = train(task)(parameters_of(task, "binary"))
     forest = flatten([booster])
     rows = sample(task.train.x)
     verify("lightgbm", forest, np.asarray(booster.predict(rows, raw_score=True)).reshape(-1, 1), rows)

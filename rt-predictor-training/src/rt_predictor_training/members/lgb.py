@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lightgbm as lgb
@@ -13,20 +14,49 @@ from rt_predictor_training.members.member import Fitted, Task, floor_float32, sa
 _DEFAULT_LEFT, _MISSING_SHIFT, _MISSING_NAN = 2, 2, 2
 
 
-def fit(task: Task) -> Fitted:
-    """Fit the quantiles with LightGBM and flatten the trees."""
-    parameters = {
-        "objective": "quantile",
+class OnTree:
+    """Calls a function after each round."""
+
+    def __init__(self, on_tree: Callable[[], None]) -> None:
+        self._on_tree = on_tree
+
+    def __call__(self, _environment: Any) -> None:
+        """Call it."""
+        self._on_tree()
+
+
+Train = Callable[[Task], Callable[[dict[str, Any]], Any]]
+"""From a task, how a booster of its rows is trained with LightGBM's parameters; several may be, one after another."""
+
+
+def here(task: Task) -> Callable[[dict[str, Any]], Any]:
+    """Train in this process; all boosters share one binned table."""
+    rows = lgb.Dataset(task.train.x, task.train.y, free_raw_data=False)
+
+    def train(parameters: dict[str, Any]) -> Any:
+        parameters = {"num_threads": task.threads, **parameters}
+        return lgb.train(parameters, rows, num_boost_round=task.trees, callbacks=[OnTree(task.on_tree)])
+
+    return train
+
+
+def parameters_of(task: Task, objective: str) -> dict[str, Any]:
+    """Return LightGBM's parameters for an objective; those of the profile go before ours."""
+    return {
+        "objective": objective,
         "metric": "none",
-        "num_threads": task.threads,
         "seed": task.seed,
         "deterministic": True,
         "force_row_wise": True,
         "verbosity": -1,
         **task.parameters,
     }
-    train = lgb.Dataset(task.train.x, task.train.y, params=parameters, free_raw_data=False)
-    boosters = [_fit_level(parameters, level, train, task) for level in task.levels]
+
+
+def fit(task: Task, train: Train = here) -> Fitted:
+    """Fit the quantiles with LightGBM, flatten the trees, verify."""
+    parameters, trained = parameters_of(task, "quantile"), train(task)
+    boosters = [trained({**parameters, "alpha": level}) for level in task.levels]
     forest = flatten(boosters)
     rows = sample(task.train.x)
     verify("lightgbm", forest, np.column_stack([booster.predict(rows) for booster in boosters]), rows)
@@ -39,18 +69,6 @@ def fit(task: Task) -> Fitted:
             f"members/lightgbm-q{round(100 * level):02d}.txt": booster.model_to_string().encode()
             for level, booster in zip(task.levels, boosters, strict=True)
         },
-    )
-
-
-def _fit_level(parameters: dict[str, Any], level: float, train: Any, task: Task) -> Any:
-    def on_tree(_environment: Any) -> None:
-        task.on_tree()
-
-    return lgb.train(
-        {**parameters, "alpha": level},
-        train,
-        num_boost_round=task.trees,
-        callbacks=[on_tree],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,36 +16,47 @@ from rt_predictor_training.members.member import Fitted, Task, next_below, sampl
 _NO_CHILD = -1
 
 
-class _OnTree(TrainingCallback):
-    def __init__(self, task: Task) -> None:
+MAX_BIN = 256
+"""XGBoost's own number of bins, where a profile says nothing."""
+
+
+class OnTree(TrainingCallback):
+    """Calls a function after each round."""
+
+    def __init__(self, on_tree: Callable[[], None]) -> None:
         super().__init__()
-        self._on_tree = task.on_tree
+        self._on_tree = on_tree
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Go on in any case."""
         del model, epoch, evals_log
         self._on_tree()
         return False
 
 
-def fit(task: Task) -> Fitted:
-    """Fit the quantiles with XGBoost and flatten the trees."""
+Train = Callable[[Task, dict[str, Any]], Any]
+"""How a booster is trained with XGBoost's parameters."""
+
+
+def here(task: Task, parameters: dict[str, Any]) -> Any:
+    """Train in this process."""
+    parameters = {"nthread": task.threads, **parameters}
+    shared = {"max_bin": parameters.get("max_bin", MAX_BIN), "nthread": task.threads}
+    train = xgb.QuantileDMatrix(task.train.x, label=task.train.y, **shared)
+    return xgb.train(parameters, train, num_boost_round=task.trees, callbacks=[OnTree(task.on_tree)])
+
+
+def fit(task: Task, train: Train = here) -> Fitted:
+    """Fit the quantiles with XGBoost, flatten the trees, verify."""
     parameters = {
         "objective": "reg:quantileerror",
         "quantile_alpha": list(task.levels),
         "tree_method": "hist",
-        "nthread": task.threads,
         "seed": task.seed,
         "verbosity": 0,
         **task.parameters,
     }
-    shared = {"max_bin": parameters.get("max_bin", 256), "nthread": task.threads}
-    train = xgb.QuantileDMatrix(task.train.x, label=task.train.y, **shared)
-    booster = xgb.train(
-        parameters,
-        train,
-        num_boost_round=task.trees,
-        callbacks=[_OnTree(task)],
-    )
+    booster = train(task, parameters)
     forest = flatten(booster, len(task.levels))
     rows = sample(task.train.x)
     native = booster.inplace_predict(rows).reshape(len(rows), -1).astype(float)
