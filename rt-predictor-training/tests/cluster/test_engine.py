@@ -20,12 +20,12 @@ from rt_predictor_core.sources.synthetic import write_parquet
 from rt_predictor_training.cluster.crew import Crew
 from rt_predictor_training.cluster.engine import DaskEngine
 from rt_predictor_training.cluster.start import connections
+from rt_predictor_training.course import Course
 from rt_predictor_training.ingest import Intake, ingest
 from rt_predictor_training.members import LOCAL, MEMBERS, Engine
 from rt_predictor_training.members.member import Fitted, Fold, Task
 from rt_predictor_training.profiles import load_profile
-from rt_predictor_training.train import train
-from rt_predictor_training.walk import Course
+from rt_predictor_training.train import Order, train
 
 LEVELS = (0.05, 0.5, 0.95)
 PROFILE = replace(load_profile("quick"), threads=2, trees=20)
@@ -151,11 +151,14 @@ class Progress:
     def __init__(self, on_tree: Callable[[], None] = lambda: None) -> None:
         self._on_tree, self.stages, self.steps = on_tree, [], 0
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, _unit: str = "") -> None:
         self.stages.append(name)
         self.steps, self.total = 0, total
 
-    def advance(self, done: int) -> None:
+    def finish(self) -> None:
+        self.steps = self.total
+
+    def advance(self, done: int, _total: int | None = None) -> None:
         self.steps = done
         if self.stages[-1] == "fit" and done < self.total:
             self._on_tree()
@@ -169,7 +172,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(log: Path, models: Path, engine: Engine, progress: Progress) -> Artifact:
-    return load(train(Intake([log], chunk_rows=100_000), PROFILE, models, progress, engine=engine).path)
+    intake = Intake([log], chunk_rows=100_000)
+    return load(train(Order(intake, PROFILE, models, engine=engine), progress).path)
 
 
 @pytest.fixture(scope="module")
