@@ -16,6 +16,11 @@ from rt_predictor_training.members.lgb import Train, flatten, here, parameters_o
 from rt_predictor_training.members.member import Task, sample, verify
 
 
+LONGEST_STEP = 5.0
+"""Most that a leaf may change the log-odds, before the learning rate: one job among many of which all is certain would
+else move them by thousands, as the gradient is then divided by hardly anything."""
+
+
 @dataclass(frozen=True)
 class Chance:
     """The trees, which give log-odds, and the library's own file."""
@@ -29,7 +34,7 @@ def fit(task: Task, train: Train = here) -> Chance:
     happened = float(task.train.y.sum())
     if happened in {0.0, float(len(task.train))}:
         return constant((happened + 0.5) / (len(task.train) + 1.0))
-    booster = train(task)(parameters_of(task, "binary"))
+    booster = train(task)({"max_delta_step": LONGEST_STEP, **parameters_of(task, "binary")})
     forest = flatten([booster])
     rows = sample(task.train.x)
     verify("lightgbm", forest, np.asarray(booster.predict(rows, raw_score=True)).reshape(-1, 1), rows)
