@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +74,14 @@ def check_same_fold(training: Training, document: Mapping[str, Any]) -> None:
         raise SystemExit(f"error: the test jobs differ: ours {ours}, the peer's {theirs}")
 
 
-def measure(jobs: int, most_jobs: int, work: Path) -> dict[str, Any]:
+def measure(jobs: int, most_jobs: int, profiles: Sequence[str], work: Path) -> dict[str, Any]:
     """Return a row per pipeline, and the share of jobs whose user's job before had not ended at their submit."""
     log = synthetic(work, jobs)
     trainings = {}
-    for name in PROFILES:
+    for name in profiles:
         print(f"{name} ...", flush=True)
         trainings[name] = train(log, str(with_fold(name, most_jobs, work)), work, f"peer-models-{name}")
-    fold = trainings[PROFILES[0]].manifest["fold"]["jobs"]
+    fold = trainings[profiles[0]].manifest["fold"]["jobs"]
     documents = {}
     for past in ("shifted", "ended"):
         print(f"pandas, {past} ...", flush=True)
@@ -97,9 +97,10 @@ def measure(jobs: int, most_jobs: int, work: Path) -> dict[str, Any]:
         *rows_of_peer(documents["ended"], {"in_service": "pandas, mended: only ended jobs"}),
     ]
     for row in rows:
-        for name, own in zip(PROFILES, rows, strict=False):
+        for name, own in zip(profiles, rows, strict=False):
             row[f"time / {name}"] = row["whole s"] / own["whole s"]
-    return {"jobs": jobs, "fold": fold, "unfinished": documents["shifted"]["unfinished"], "rows": rows}
+    unfinished = documents["shifted"]["unfinished"]
+    return {"jobs": jobs, "fold": fold, "profiles": [*profiles], "unfinished": unfinished, "rows": rows}
 
 
 def text(figures: Mapping[str, Any]) -> str:
@@ -107,7 +108,7 @@ def text(figures: Mapping[str, Any]) -> str:
     columns = {
         "pipeline": "",
         **dict.fromkeys(("read s", "features s", "fit s", "whole s"), ".1f"),
-        **{f"time / {name}": ".2f" for name in PROFILES},
+        **{f"time / {name}": ".2f" for name in figures["profiles"]},
         "peak MB": ",.0f",
         "MAE h": ".3f",
         "coverage": ".1%",
@@ -124,12 +125,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"size of the log; default: {JOBS}")
     parser.add_argument("--most-jobs", type=int, default=MOST_JOBS, help=f"test jobs at most; default: {MOST_JOBS}")
+    parser.add_argument("--profiles", nargs="+", default=PROFILES, help=f"ours; default: {' '.join(PROFILES)}")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of logs and models; default: benchmarks/work")
 
 
 def run(asked: argparse.Namespace) -> dict[str, Any]:
     """Measure and return the figures."""
-    return measure(asked.jobs, asked.most_jobs, asked.work)
+    return measure(asked.jobs, asked.most_jobs, asked.profiles, asked.work)
 
 
 BENCHMARK = Benchmark("peer", __doc__, arguments, run, text, small=("--jobs", "20000"))

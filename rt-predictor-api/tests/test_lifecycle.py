@@ -54,6 +54,14 @@ def test_a_killed_service_knows_after_a_restart_what_it_acknowledged(start: Any,
     assert second.report(event(1), event(2)).duplicates == 2
 
 
+def refuses(service: Any, job: Any) -> bool:
+    try:
+        service.prediction.Predict(PredictRequest(job=job), timeout=10)
+    except grpc.RpcError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_a_running_stream_finish_and_ends_with_zero(
     start: Any, job: Any, until: Any, number: int
@@ -71,8 +79,7 @@ def test_a_signal_lets_a_running_stream_finish_and_ends_with_zero(
     next(responses)
     service.process.send_signal(number)
     until(lambda: service.said("draining"), "the drain to begin")
-    with pytest.raises(grpc.RpcError):
-        service.prediction.Predict(PredictRequest(job=job()), timeout=10)
+    until(lambda: refuses(service, job()), "new calls to be refused")
     go_on.set()
     assert len(list(responses)) == 2
     assert service.process.wait(60) == 0

@@ -15,7 +15,6 @@ from rt_predictor_core.models.trees import BinaryForest
 from rt_predictor_training.members.lgb import Train, flatten, here, parameters_of
 from rt_predictor_training.members.member import Task, sample, verify
 
-
 LONGEST_STEP = 5.0
 """Most that a leaf may change the log-odds, before the learning rate: one job among many of which all is certain would
 else move them by thousands, as the gradient is then divided by hardly anything."""
