@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import catboost
 import lightgbm
@@ -14,6 +16,8 @@ import numpy as np
 import xgboost
 
 from rt_predictor_formats.errors import Problem
+from rt_predictor_training.members import cat, lgb
+from rt_predictor_training.members.member import Fold, Task
 from rt_predictor_training.profiles import Profile
 
 ON_CUDA: Final[Mapping[str, Mapping[str, str]]] = {
@@ -55,11 +59,24 @@ def _why_not(name: str) -> str | None:
     random = np.random.default_rng(0)
     x, y = random.random((_ROWS, 3), np.float32), random.random(_ROWS)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quiet():
             warnings.simplefilter("ignore")
             return _PROBES[name](x, y)
     except (xgboost.core.XGBoostError, lightgbm.basic.LightGBMError, catboost.CatBoostError) as error:
         return str(error).strip().splitlines()[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let nothing reach stderr: LightGBM writes there what it raises as well."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _xgboost(x: np.ndarray, y: np.ndarray) -> str | None:
@@ -73,16 +90,17 @@ def _xgboost(x: np.ndarray, y: np.ndarray) -> str | None:
 
 
 def _lightgbm(x: np.ndarray, y: np.ndarray) -> str | None:
-    objective = {"objective": "quantile", "alpha": _LEVELS[0], "verbosity": -1}
-    lightgbm.train({**objective, **ON_CUDA["lightgbm"]}, lightgbm.Dataset(x, y), _ROUNDS)
+    lgb.fit(_task(x, y, "lightgbm"))
     return None
 
 
 def _catboost(x: np.ndarray, y: np.ndarray) -> str | None:
-    objective = f"MultiQuantile:alpha={','.join(map(str, _LEVELS))}"
-    told: dict[str, Any] = {"allow_writing_files": False, "verbose": False, **ON_CUDA["catboost"]}
-    catboost.CatBoostRegressor(loss_function=objective, iterations=_ROUNDS, **told).fit(x, y)
+    cat.fit(_task(x, y, "catboost"))
     return None
+
+
+def _task(x: np.ndarray, y: np.ndarray, name: str) -> Task:
+    return Task(Fold(x, y), _LEVELS, _ROUNDS, ON_CUDA[name], threads=1, seed=0, on_tree=lambda: None)
 
 
 _PROBES: Final[Mapping[str, Callable[[np.ndarray, np.ndarray], str | None]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,12 +21,6 @@ from rt_predictor_training.members.xgb import OnTree as AfterXGBoost
 
 # what scikit-learn's wrapper would fill in; unset, LightGBM resolves the profile's names as it does on one machine
 _UNSET: dict[str, None] = dict.fromkeys(set(lgb.LGBMRegressor().get_params()) - {"n_jobs"})
-
-
-# it would tell on our terminal of each port that it finds; errors come as exceptions
-_LOG = logging.getLogger("lightgbm")
-_LOG.setLevel(logging.ERROR)
-lgb.register_logger(_LOG)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ def fit(task: Task) -> Fitted:
         verbose=False,
         **task.parameters,
     )
-    model.fit(catboost.Pool(task.train.x, task.train.y), callbacks=[_OnTree(task)])
+    # on a GPU the library takes no callbacks
+    callbacks = None if task.parameters.get("task_type") == "GPU" else [_OnTree(task)]
+    model.fit(catboost.Pool(task.train.x, task.train.y), callbacks=callbacks)
     forest = flatten(model)
     rows = sample(task.train.x)
     verify("catboost", forest, model.predict(rows).reshape(len(rows), -1), rows)

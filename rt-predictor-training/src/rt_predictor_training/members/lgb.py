@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,11 @@ import numpy as np
 
 from rt_predictor_core.models.trees import BinaryForest
 from rt_predictor_training.members.member import Fitted, Task, floor_float32, sample, verify
+
+# it would tell on the terminal of ports that it finds and of errors, which come as exceptions
+_LOG = logging.getLogger("lightgbm")
+_LOG.setLevel(logging.ERROR)
+lgb.register_logger(_LOG)
 
 _DEFAULT_LEFT, _MISSING_SHIFT, _MISSING_NAN = 2, 2, 2
 
