@@ -8,8 +8,7 @@ and within it history and calibration follow every job that had ended before eac
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +26,7 @@ from rt_predictor_training.outcome import Ablation, Method, Outcome
 from rt_predictor_training.profiles import Profile
 from rt_predictor_training.progress import Progress
 from rt_predictor_training.rivals import nrel, request_interval
+from rt_predictor_training.stages import Stages
 from rt_predictor_training.walk import Block, Walk
 
 WARM_UP = 0.3
@@ -61,21 +61,21 @@ def backtest(
 
     Raises Problem as ``ingest`` does, and LOG_TOO_SMALL where the blocks would be empty.
     """
-    begin = time.monotonic()
-    with _stage(progress, "read", 1):
-        jobs = ingest(intake, lambda *_: None)
-    with _stage(progress, "features", 1):
-        course = Course.of(jobs, State())
+    begin, stages = time.monotonic(), Stages(progress)
+    with stages("read", unit="bytes"):
+        jobs = ingest(intake, progress.advance)
+    with stages("features", unit="events"):
+        course = Course.of(jobs, State(), on_progress=progress.advance)
     blocks = blocks_of(len(course), plan.blocks)
     walk = Walk(course, profile, blocks, lambda _: None, memory)
-    fitted = _walked(walk, blocks, begin + plan.most_seconds, progress)
+    fitted = _walked(walk, blocks, begin + plan.most_seconds, stages)
     scored = blocks[1:]
     worth: tuple[Ablation, ...] = ()
-    with _stage(progress, "rivals", len(scored)) as advance:
+    with stages("rivals", len(scored)) as advance:
         methods = _methods(walk, course, scored, profile, advance)
     if plan.ablate and time.monotonic() - begin < plan.most_seconds:
         some = scored[:: max(1, len(scored) // ABLATION_BLOCKS)][:ABLATION_BLOCKS]
-        with _stage(progress, "ablations", len(FAMILIES) + 1) as advance:
+        with stages("ablations", len(FAMILIES) + 1) as advance:
             worth = ablations(course, profile, walk.forecaster.target, some, advance)
     outcome = _outcome(trace, walk, course, methods)
     return replace(outcome, blocks=fitted, ablations=worth, seconds=round(time.monotonic() - begin, 1))
@@ -96,10 +96,10 @@ def blocks_of(jobs: int, blocks: int) -> list[Block]:
     return [learnt, *(Block(low, high) for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))]
 
 
-def _walked(walk: Walk, blocks: list[Block], deadline: float, progress: Progress) -> int:
+def _walked(walk: Walk, blocks: list[Block], deadline: float, stages: Stages) -> int:
     """Walk all blocks and return before how many of the evaluated ones members were fitted."""
     fitted = 0
-    with _stage(progress, "backtest", len(blocks)) as advance:
+    with stages("backtest", len(blocks)) as advance:
         for number, block in enumerate(blocks):
             late = time.monotonic() > deadline
             walk.step(number, Block(block.first, block.last, fit=not late))
@@ -109,7 +109,7 @@ def _walked(walk: Walk, blocks: list[Block], deadline: float, progress: Progress
 
 
 def _methods(
-    walk: Walk, course: Course, scored: list[Block], profile: Profile, advance: _Advance
+    walk: Walk, course: Course, scored: list[Block], profile: Profile, advance: Callable[[], None]
 ) -> tuple[Method, ...]:
     rows, first = _evaluated(walk, scored), scored[0].first
     target = walk.forecaster.target
@@ -153,21 +153,3 @@ def _outcome(trace: str, walk: Walk, course: Course, methods: tuple[Method, ...]
         bounds={risk: forecasts.wallclock(risk).astype(np.float64) for risk in RISKS},
         leeway=walk.forecaster.target.leeway,
     )
-
-
-class _Advance:
-    """Counts the steps of a stage."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._done = progress, 0
-
-    def __call__(self) -> None:
-        self._done += 1
-        self._progress.advance(self._done)
-
-
-@contextmanager
-def _stage(progress: Progress, name: str, total: int) -> Iterator[_Advance]:
-    progress.stage(name, total)
-    yield _Advance(progress)
-    progress.finish()

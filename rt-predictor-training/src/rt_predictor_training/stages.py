@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import TypeVar
 
 import numpy as np
@@ -33,11 +34,12 @@ class Stages:
         self._shelf, self._full = shelf, False
 
     @contextmanager
-    def __call__(self, name: str, total: int = 1, unit: str = "") -> Iterator[None]:
-        """Time a stage of ``total`` steps."""
+    def __call__(self, name: str, total: int = 1, unit: str = "") -> Iterator[Callable[[], None]]:
+        """Time a stage of ``total`` steps, and give what is to be called after each of them."""
         self.progress.stage(name, total, unit)
         begin = time.monotonic()
-        yield
+        done = count(1)
+        yield lambda: self.progress.advance(next(done))
         self.seconds[name] = round(time.monotonic() - begin, 3)
         self.progress.finish()
 

@@ -126,17 +126,10 @@ def _on_memory(profile: Profile, train_jobs: int) -> tuple[str, ...]:
 
 
 def _fitted(stages: Stages, course: Course, profile: Profile, engine: Engine) -> Result:
-    rounds = 0
-
-    def on_tree(_member: str) -> None:
-        nonlocal rounds
-        rounds += 1
-        stages.progress.advance(rounds)
-
     fits = 2 if profile.refit else 1
     # XGBoost and CatBoost grow all levels in one round, LightGBM one after another; one more for the limit
-    with stages("fit", fits * profile.trees * (3 + len(profile.levels)), "trees"):
-        return fit(course, profile, on_tree, Resuming(engine, stages))
+    with stages("fit", fits * profile.trees * (3 + len(profile.levels)), "trees") as on_tree:
+        return fit(course, profile, lambda _member: on_tree(), Resuming(engine, stages))
 
 
 def _files(course: Course, result: Result, state: State) -> dict[str, bytes]:

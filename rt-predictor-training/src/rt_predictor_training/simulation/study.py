@@ -77,14 +77,7 @@ def compare(workload: Workload, plan: Plan, progress: Progress) -> Study:
 
 def _trained(workload: Workload, plan: Plan, stages: Stages) -> Forecasters:
     reference = simulate(workload, RULES["easy"], Known(workload.request)).start
-    done = 0
-
-    def on_block() -> None:
-        nonlocal done
-        done += 1
-        stages.progress.advance(done)
-
-    with stages("fit", plan.blocks):
+    with stages("fit", plan.blocks) as on_block:
         return train(workload, reference, plan.profile, plan.blocks, on_block)
 
 
