@@ -20,6 +20,10 @@ from rt_predictor_training.profiles import Profile
 CONNECT_SECONDS: Final = 15.0
 """How long a scheduler may take to answer."""
 
+HOLD_LOST: Final = {"distributed.deploy.lost-worker-timeout": "1 day"}
+"""A nanny starts its worker anew. So long after a loss, Dask ends for good a worker that is just absent then, however
+often it came back meanwhile: with its default of 15 s a second loss would end the nanny, too."""
+
 
 @contextmanager
 def connections(where: str, workers: int, profile: Profile) -> Iterator[Callable[[], Client]]:
@@ -30,7 +34,8 @@ def connections(where: str, workers: int, profile: Profile) -> Iterator[Callable
     if "://" in where:
         yield lambda: _client(where)
         return
-    with _local(workers, profile) if where == "local" else _slurm(workers) as cluster:
+    started = _local(workers, profile) if where == "local" else _slurm(workers)
+    with dask.config.set(HOLD_LOST), started as cluster:
         yield lambda: _client(cluster.scheduler_address)
 
 
