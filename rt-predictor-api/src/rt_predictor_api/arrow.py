@@ -51,6 +51,17 @@ def read(data: bytes, as_of: int, most_rows: int, most_bytes: int) -> Asked:
     return Asked(requests, good, errors, _identities(table))
 
 
+def count(data: bytes) -> int:
+    """Return how many rows the stream says it has; 0 where ``read`` refuses it anyway."""
+    try:
+        if is_compressed(data):
+            return 0
+        with pa.ipc.open_stream(data) as stream:
+            return sum(batch.num_rows for batch in stream)
+    except (pa.ArrowException, ValueError, OSError):
+        return 0
+
+
 def _table(data: bytes, most_rows: int) -> pa.Table:
     """Read and fully validate the stream: offsets that point nowhere would otherwise be followed."""
     try:

@@ -20,6 +20,7 @@ from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
 from rt_predictor_api.interceptors.metrics import CallMetrics
+from rt_predictor_api.interceptors.streams import Streams
 from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
@@ -111,6 +112,7 @@ class Service:
                 CallMetrics(self._metrics, settings.request_log_level),
                 Errors(),
                 Limits(settings),
+                Streams(settings),
             ],
             options=[
                 ("grpc.so_reuseport", 0),  # two services on one port would each answer with a history of its own

@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     max_streams: Count = 8
     """Most streams at a time, each of which holds a thread; must stay below worker_threads to leave some for calls."""
 
+    max_stream_rows: Count = 10_000_000
+    """Most jobs or events in one stream; what was answered or stored before the limit stays."""
+
+    max_stream_seconds: Annotated[float, Field(gt=0)] = 3_600.0
+    """How long a stream may last, and whoever opened it be taken for allowed; higher holds threads for longer."""
+
+    max_idle_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """How long a stream may wait for its next message; lower frees the threads of forgotten streams sooner."""
+
     max_concurrent_calls: Count = 1_024
     """Most calls in progress or queued; a further one is RESOURCE_EXHAUSTED at once instead of waiting."""
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import grpc
 
-Around = Callable[[str, grpc.ServicerContext], AbstractContextManager[None]]
-"""Opened with a method's name and context, stays open until the last response was given."""
-
 Parse = Callable[[Any], Any]
+
+Around = Callable[[str, grpc.ServicerContext], AbstractContextManager[Parse | None]]
+"""Opened with a method and its context, stays open until the last response was given.
+
+What it may give is put before the handler: it takes the request, or the iterator of requests, and returns it.
+"""
 
 
 def surround(
@@ -31,12 +34,12 @@ def surround(
         return map(parse, raw) if handler.request_streaming else parse(raw)
 
     def single(raw: Any, context: grpc.ServicerContext) -> Any:
-        with around(method, context):
-            return inner(request_of(raw), context)
+        with around(method, context) as before:
+            return inner(before(request_of(raw)) if before else request_of(raw), context)
 
     def several(raw: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with around(method, context):
-            yield from inner(request_of(raw), context)
+        with around(method, context) as before:
+            yield from inner(before(request_of(raw)) if before else request_of(raw), context)
 
     kinds = {
         (False, False): grpc.unary_unary_rpc_method_handler,
