@@ -306,6 +306,18 @@ def event_fixture() -> Callable[..., job_pb2.JobEvent]:
     return make
 
 
+@pytest.fixture
+def audited(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[dict[str, Any]]]:
+    """Returns the lines of the audit log about one act."""
+
+    def lines(act: str) -> list[dict[str, Any]]:
+        records = [record.msg for record in caplog.records if record.name == "audit"]
+        assert all(line["logger"] == "audit" for line in records)
+        return [line for line in records if line["event"] == act]
+
+    return lines
+
+
 @dataclass
 class Refusal:
     """A failed call: status, text, fields that break a rule, reason and parts of the problem."""

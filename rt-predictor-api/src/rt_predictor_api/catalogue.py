@@ -9,6 +9,7 @@ import structlog
 
 from rt_predictor_api import metrics
 from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.security import audit
 from rt_predictor_core.artifact.load import Artifact, load, versions
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_formats.errors import Problem
@@ -85,6 +86,7 @@ class Catalogue:
             self._judged[version] = (changed, problem)
             self._metrics.count(metrics.MODEL_LOADS, "refused")
             self._log.error("model refused", version=version, reason=problem.code, problem=str(problem))
+            audit.record("model refused", version=version, reason=problem.code)
             return None
         self._judged[version] = (changed, artifact.manifest)
         return artifact

@@ -7,6 +7,7 @@ import sys
 
 import structlog
 
+from rt_predictor_api.security import audit
 from rt_predictor_api.settings import Level
 
 
@@ -27,6 +28,8 @@ def configure(level: Level) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # what must be on record does not depend on how much else is told
+    logging.getLogger(audit.LOGGER).setLevel(logging.INFO)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

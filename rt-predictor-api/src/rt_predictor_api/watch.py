@@ -9,6 +9,7 @@ import structlog
 
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
+from rt_predictor_api.security import audit
 
 
 class Watch:
@@ -46,7 +47,10 @@ class Watch:
                 return
             artifact = self._catalogue.load(version)
             if artifact is not None:
+                before = self._engine.folder
                 self._engine.adopt(artifact)
+                act = "model rolled back" if version < before else "model adopted"
+                audit.record(act, version=version, before=before)
                 self._on_adopted()
                 return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -67,9 +68,9 @@ class Errors(OwnCalls):
             abort(context, problem_status(problem))
         except grpc.RpcError:
             raise  # the caller has gone: nobody is left to answer
-        except Exception:  # noqa: BLE001 - logged with its traceback, answered without
+        except Exception as error:  # noqa: BLE001 - logged with where it came from, answered without
             incident = uuid4().hex[:8]
-            self._log.exception("call failed", rpc=method, reason="INTERNAL", incident=incident)
+            self._log.error("call failed", rpc=method, reason="INTERNAL", incident=incident, exception=origin(error))
             abort(context, internal_status(incident))
 
 
@@ -101,6 +102,16 @@ def problem_status(problem: Problem) -> status_pb2.Status:
         return _status(code, text, problem.code, {})
     parts = {"thing": problem.thing, "place": problem.place, "remedy": problem.remedy}
     return _status(code, str(problem), problem.code, parts)
+
+
+def origin(error: BaseException) -> str:
+    """Return the traceback of an error of a call, and of what caused it, without their texts: those may hold values."""
+    parts: list[str] = []
+    link: BaseException | None = error
+    while link is not None:
+        parts.append("".join(traceback.format_tb(link.__traceback__)) + type(link).__qualname__)
+        link = link.__cause__ or link.__context__
+    return "\ncaused ".join(reversed(parts))
 
 
 def internal_status(incident: str) -> status_pb2.Status:

@@ -1,0 +1,1 @@
+"""Who may call, over which connections, and how often."""
