@@ -18,7 +18,7 @@ KINDS = {"string": "text", "integer": "whole number", "number": "number", "boole
 
 HEAD = """# Settings
 
-Every setting is an environment variable; the API's command line has a flag of the same name for each
+Every setting is an environment variable; the most used are options of the API's command line too
 (`RT_PREDICTOR_METRICS_PORT` is `--metrics-port`). A value that breaks its rule ends the start with one line that names
 the variable. This page is made by `scripts/settings_reference.py` from the settings themselves.
 
@@ -32,7 +32,11 @@ OTHERS: tuple[tuple[str, str, str], ...] = (
     ("RT_PREDICTOR_ADDRESS", "localhost:50051", "Where `rtp` and the UI find the API, as host:port."),
     ("RT_PREDICTOR_UI_PORT", "8501", "Port of the UI."),
     ("RT_PREDICTOR_PROMETHEUS_PORT", "9090", "Compose: port of Prometheus on this machine."),
-    ("RT_PREDICTOR_BIND", "127.0.0.1", "Compose: address the ports are published on; 0.0.0.0 lets other machines in."),
+    (
+        "RT_PREDICTOR_BIND",
+        "127.0.0.1",
+        "Compose: address the ports are published on; 0.0.0.0 lets other machines in, unencrypted.",
+    ),
     ("RT_PREDICTOR_DATA_FOLDER", "./data", "Compose: folder mounted read-only as /data for training."),
     ("RT_PREDICTOR_TRAINING_MEMORY", "8g", "Compose: most memory of the training container."),
     (
@@ -58,6 +62,8 @@ a copy of the defaults.
 
 def rule(schema: dict[str, Any]) -> str:
     """Return the type and the bounds of a setting in words."""
+    if "anyOf" in schema:  # or nothing
+        return rule(schema["anyOf"][0])
     if "enum" in schema:
         return ", ".join(schema["enum"])
     parts = [
@@ -70,7 +76,9 @@ def rule(schema: dict[str, Any]) -> str:
 
 
 def shown_default(value: object) -> str:
-    """Return a default as it is written in the environment."""
+    """Return a default as it is written in the environment; nothing where there is none."""
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -84,7 +92,10 @@ def api_settings() -> Iterator[tuple[str, str, str, str]]:
 
 def page() -> str:
     """Return the reference page."""
-    rows = "".join(f"| `{name}` | `{default}` | {rules} | {text} |\n" for name, default, rules, text in api_settings())
+    rows = "".join(
+        f"| `{name}` | {f'`{default}`' if default else 'empty'} | {rules} | {text} |\n"
+        for name, default, rules, text in api_settings()
+    )
     others = "".join(f"| `{name}` | `{default}` | {text} |\n" for name, default, text in OTHERS)
     return HEAD + rows + OTHERS_HEAD + others
 

@@ -130,23 +130,67 @@ def until_fixture() -> Callable[..., Any]:
     return until
 
 
+class Sent(grpc.ClientCallDetails):
+    """Details of a call with one more entry of metadata."""
+
+    def __init__(self, details: Any, entry: tuple[str, str]) -> None:
+        self.method, self.timeout, self.credentials = details.method, details.timeout, details.credentials
+        self.wait_for_ready, self.compression = details.wait_for_ready, details.compression
+        self.metadata = [*(details.metadata or ()), entry]
+
+
+class Bearer(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Sends a token with every call, over plain connections too, where gRPC's own call credentials do not."""
+
+    def __init__(self, token: str) -> None:
+        self._entry = ("authorization", f"Bearer {token}")
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(Sent(details, self._entry), request)
+
+    intercept_unary_stream = intercept_stream_unary = intercept_stream_stream = intercept_unary_unary
+
+
+def connect(port: int, credentials: grpc.ChannelCredentials | None = None) -> grpc.Channel:
+    """Return a channel that shares its connection with no other."""
+    options = [("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
+    if credentials is None:
+        return grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
+    return grpc.secure_channel(f"localhost:{port}", credentials, options=options)
+
+
+@pytest.fixture(name="connect", scope="session")
+def connect_fixture() -> Callable[..., grpc.Channel]:
+    return connect
+
+
 @dataclass
 class Client:
     """Stubs of a running service."""
 
     port: int
     metrics_port: int
+    token: str = field(default="", kw_only=True)
+    credentials: grpc.ChannelCredentials | None = field(default=None, kw_only=True)
     channel: grpc.Channel = field(init=False)
 
     def __post_init__(self) -> None:
-        self.channel = grpc.insecure_channel(
-            f"127.0.0.1:{self.port}",
-            options=[("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)],
-        )
+        self.channel = connect(self.port, self.credentials)
+        if self.token:
+            self.channel = grpc.intercept_channel(self.channel, Bearer(self.token))
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.history = history_service_pb2_grpc.HistoryServiceStub(self.channel)
         self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)
+
+    def bearer(self, token: str) -> Client:
+        """Return a client of the same service with another token."""
+        return Client(self.port, self.metrics_port, token=token, credentials=self.credentials)
 
     def status(self, service: str = "") -> str:
         answer = self.health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
@@ -173,7 +217,14 @@ class Running(Client):
 
 
 @contextmanager
-def served(models: Path, history: Path, **changes: Any) -> Iterator[Running]:
+def served(
+    models: Path,
+    history: Path,
+    *,
+    credentials: grpc.ChannelCredentials | None = None,
+    token: str = "",
+    **changes: Any,
+) -> Iterator[Running]:
     """Run a service in this process on free ports until the block ends."""
     chosen = settings.read(
         {"models": models, "history": history, "port": 0, "metrics_port": 0, "drain_seconds": 5.0, **changes}
@@ -188,7 +239,7 @@ def served(models: Path, history: Path, **changes: Any) -> Iterator[Running]:
 
     thread = Thread(target=run)
     thread.start()
-    client = Running(service.port, service.metrics_port, service)
+    client = Running(service.port, service.metrics_port, service, token=token, credentials=credentials)
     try:
         if not chosen.wait_for_model:
             until(lambda: failed or client.status() == "SERVING", "the service to be ready")
@@ -198,6 +249,11 @@ def served(models: Path, history: Path, **changes: Any) -> Iterator[Running]:
         client.channel.close()
         stop.set()
         thread.join()
+
+
+@pytest.fixture(name="serve", scope="session")
+def serve_fixture() -> Callable[..., Any]:
+    return served
 
 
 @pytest.fixture(name="served")
@@ -276,6 +332,28 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
             process.process.wait()
 
 
+@pytest.fixture
+def refused(environment: dict[str, str]) -> Callable[..., str]:
+    """Runs the command, which must fail, and returns its one line of error."""
+
+    def run(*arguments: str, **changes: str) -> str:
+        ended = subprocess.run(
+            [sys.executable, "-m", "rt_predictor_api", *arguments],
+            env=environment | changes,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert ended.stdout == ""
+        (line,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+        assert line.startswith("error: ")
+        return line
+
+    return run
+
+
 def job(**fields: Any) -> job_pb2.Job:
     """Return a job of a user whom no log knows, at a fixed time; ``fields`` change it."""
     submit_time = fields.pop("submit_time", NOW)
@@ -316,6 +394,32 @@ def audited(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[dict[str, 
         return [line for line in records if line["event"] == act]
 
     return lines
+
+
+@pytest.fixture
+def access_file(tmp_path: Path) -> Callable[..., tuple[Path, dict[str, str]]]:
+    """Writes an access file: tokens of the named scopes, and lines as they are; returns it and the tokens."""
+    from rt_predictor_api.security import access
+
+    def write(*lines: str, **scopes: str) -> tuple[Path, dict[str, str]]:
+        issued = {name: access.issue(name, given.split(",")) for name, given in scopes.items()}
+        path = tmp_path / "access"
+        replace(path, "\n".join([*lines, *(line for _, line in issued.values())]) + "\n")
+        return path, {name: token for name, (token, _) in issued.items()}
+
+    return write
+
+
+def replace(path: Path, content: str | bytes) -> None:
+    """Give a file other contents at once, as a careful writer does."""
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_bytes(content.encode() if isinstance(content, str) else content)
+    aside.rename(path)
+
+
+@pytest.fixture(name="replace", scope="session")
+def replace_fixture() -> Callable[[Path, str | bytes], None]:
+    return replace
 
 
 @dataclass

@@ -65,11 +65,15 @@ def test_streams_must_leave_threads_for_calls() -> None:
     assert caught.value.code == "SETTING_INVALID"
 
 
+def default(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "empty" if value is None else f"`{text}`"
+
+
 def rows() -> list[str]:
     """Return the README's table of settings, made from the model."""
     return [
-        f"| `{variable(name)}` | `{str(field.default).lower() if isinstance(field.default, bool) else field.default}` "
-        f"| {field.description} |"
+        f"| `{variable(name)}` | {default(field.default)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
 

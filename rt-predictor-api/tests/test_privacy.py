@@ -1,16 +1,89 @@
-"""What callers send of users and jobs is in no line of the log."""
+"""What callers send of users and jobs, and their tokens, is in no line of the log and in no metric."""
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from contextlib import suppress
 from typing import Any
 
 import grpc
+import pyarrow as pa
 
 from rt_predictor_api.interceptors.errors import origin
-from rtpredictor.v1.prediction_service_pb2 import PredictRequest
+from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
+from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from rtpredictor.v1.prediction_service_pb2 import (
+    PredictBatchRequest,
+    PredictRemainingRequest,
+    PredictRequest,
+    PredictStreamRequest,
+)
 
 MARK = "zuse7konrad"
+TEXTS = ("user", "account", "partition", "qos", "name", "work_dir", "job_id", "cluster")
+SECRET = {field: f"{MARK}_{field}" for field in TEXTS}
+BAD = ({}, {"nodes_req": 0}, {"user": f"{MARK}\n" * 2_000}, {"wallclock_req": 1}, {"submit_time": None})
+
+
+def arrow_jobs(**columns: Any) -> bytes:
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def payloads() -> list[bytes]:
+    good = {"user": [f"{MARK}_user"], "nodes_req": [1]}
+    made = [arrow_jobs(**good), arrow_jobs(**good | {"nodes_req": [0]}), arrow_jobs(**{f"{MARK}_column": [1]})]
+    return [*made, made[0][:-20], MARK.encode()]
+
+
+def calls(client: Any, job: Any, event: Any) -> Any:
+    """Yield calls of every method with the mark in all that is text, good ones and bad ones."""
+    known = {name: value for name, value in SECRET.items() if name in job().DESCRIPTOR.fields_by_name}
+    jobs = [job(**known | bad) for bad in BAD]
+    events = [event(number, **{name: known[name] for name in known if name != "job_id"} | bad)
+              for number, bad in enumerate(BAD[:-1])]  # fmt: skip
+    for one in jobs:
+        yield lambda one=one: client.prediction.Predict(PredictRequest(job=one))
+        yield lambda one=one: client.prediction.PredictRemaining(PredictRemainingRequest(job=one, elapsed_seconds=5))
+        yield lambda one=one: list(client.prediction.PredictStream(iter([PredictStreamRequest(jobs=[one])])))
+    yield lambda: client.prediction.PredictBatch(PredictBatchRequest(jobs=jobs))
+    for payload in payloads():
+        yield lambda payload=payload: client.prediction.PredictBatch(PredictBatchRequest(arrow_jobs=payload))
+    yield lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=events)] * 2))
+    yield lambda: client.model.GetModel(GetModelRequest(version=MARK))
+    yield lambda: client.model.ListModels(ListModelsRequest())
+    for method, path in itertools.product(("Predict", MARK), ("PredictionService", MARK)):
+        raw = client.channel.unary_unary(f"/rtpredictor.v1.{path}/{method}")
+        yield lambda raw=raw: raw(MARK.encode(), timeout=10)
+
+
+def test_no_line_and_no_metric_holds_what_was_sent(start: Any, access_file: Any, job: Any, event: Any) -> None:
+    path, tokens = access_file(portal="predict,report")
+    service = start(
+        "--log-level", "debug", RT_PREDICTOR_REQUEST_LOG_LEVEL="debug", RT_PREDICTOR_ACCESS_FILE=str(path)
+    )  # fmt: skip
+    outcomes = set()
+    for client in (service.bearer(tokens["portal"]), service.bearer(f"{MARK}_token")):
+        for call in calls(client, job, event):
+            try:
+                call()
+                outcomes.add("OK")
+            except grpc.RpcError as error:
+                outcomes.add(error.code().name)
+    assert outcomes >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNAUTHENTICATED"}
+    scraped = service.scrape()
+    assert 'rpc="ReportJobs"' in scraped
+    assert service.end() == 0
+    logged = json.dumps(service.lines())
+    assert logged.count('"event": "call"') > 20
+    for text in (logged, scraped):
+        assert not re.search(MARK, text, re.IGNORECASE)
+        assert tokens["portal"] not in text
 
 
 def test_an_unforeseen_error_is_logged_without_its_text(served: Any, job: Any, caplog: Any) -> None:

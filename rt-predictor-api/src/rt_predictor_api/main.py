@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,7 +19,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(context_settings={"max_content_width": 120})
+@click.group(invoke_without_command=True, context_settings={"max_content_width": 120})
 @click.option("--models", type=_PATH, help="Folder of the models; the newest valid one answers.  [default: models]")
 @click.option("--history", type=_PATH, help="Folder of the journal of reported jobs.  [default: history]")
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
@@ -27,16 +29,48 @@ _PATH = click.Path(path_type=Path)
 @click.option("--drain-seconds", type=float, help="How long running calls may take after SIGTERM.  [default: 30]")
 @click.option("--log-level", help="debug, info, warning or error.  [default: info]")
 @click.version_option(package_name="rt-predictor-api")
-def main(**flags: Any) -> None:
+@click.pass_context
+def main(context: click.Context, /, **flags: Any) -> None:
     """Serve run time forecasts over gRPC, with Prometheus metrics.
 
     Every option, and more settings, can be given as an environment variable: --port as RT_PREDICTOR_PORT. An option
     overrides its variable. SIGTERM and SIGINT let running calls end.
     """
+    if context.invoked_subcommand is None:
+        with _told():
+            _serve(flags)
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(["predict", "report", "admin"]),
+    help="What its bearer may do; may be given several times.",
+)
+def token(name: str, scopes: tuple[str, ...]) -> None:
+    """Make a token for NAME, and its line for the access file.
+
+    The token is shown this once and kept nowhere: the line holds its hash.
+    """
+    from rt_predictor_api.security import access
+
+    with _told():
+        secret, line = access.issue(name, scopes)
+        click.echo(f"token, for {name}: {secret}")
+        click.echo(f"line, for RT_PREDICTOR_ACCESS_FILE: {line}")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Print a problem as one line, and end with status 1."""
     from rt_predictor_formats.errors import Problem
 
     try:
-        _serve(flags)
+        yield
     except Problem as problem:
         click.echo(f"error: {problem}", err=True)
         sys.exit(1)

@@ -62,6 +62,15 @@ MODEL_LAST_SUBMIT = Metric(
     "rtpredictor_model_last_submit_timestamp_seconds", Gauge, "Submit time of the newest job that the model knows."
 )
 MODEL_LOADS = Metric("rtpredictor_model_loads_total", Counter, "Artifacts adopted or refused.", ("outcome",))
+CALLS_REFUSED = Metric(
+    "rtpredictor_calls_refused_total", Counter, "Calls refused for who asks, by reason.", ("reason",)
+)
+SECURITY_RELOADS = Metric(
+    "rtpredictor_security_reloads_total",
+    Counter,
+    "Changes of the certificate or the access file, taken or refused.",
+    ("file", "outcome"),
+)
 JOURNAL_EVENTS = Metric("rtpredictor_journal_events", Gauge, "Reported events on disk.")
 REPORTS = Metric("rtpredictor_reported_events_total", Counter, "Reported events by outcome.", ("outcome",))
 LIVE_ERROR = Metric(
@@ -91,6 +100,8 @@ TABLE = (
     MODEL_CREATED,
     MODEL_LAST_SUBMIT,
     MODEL_LOADS,
+    CALLS_REFUSED,
+    SECURITY_RELOADS,
     JOURNAL_EVENTS,
     REPORTS,
     LIVE_ERROR,
@@ -100,6 +111,8 @@ TABLE = (
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
     MODEL_LOADS: [("adopted",), ("refused",)],
+    CALLS_REFUSED: [("token_missing",), ("token_unknown",), ("scope_missing",)],
+    SECURITY_RELOADS: [(file, outcome) for file in ("certificate", "access file") for outcome in ("taken", "refused")],
     REPORTS: [("accepted",), ("duplicate",), ("rejected",)],
     LIVE_ENDS: [(forecast, side) for forecast in ("earlier", "at_end") for side in ("below", "inside", "above")],
     LIVE_ERROR: [("earlier",), ("at_end",)],

@@ -24,6 +24,8 @@ from rt_predictor_api.interceptors.streams import Streams
 from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.security import listening
+from rt_predictor_api.security.guard import Guard
 from rt_predictor_api.services.history import HistoryService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
@@ -62,10 +64,12 @@ class Service:
         self._settings = settings
         self._log = structlog.get_logger()
         self._metrics = Metrics()
+        self._guard = Guard(settings, self._metrics)
         self._health = health.HealthServicer()
         self._grpc = self._transport()
-        self.port = _listen(self._grpc, settings)
+        self.port = _listen(self._grpc, settings, self._guard.credentials)
         self._scraped = _expose(self._metrics, settings)
+        self._guard.scraped(self._scraped)
         self.metrics_port: int = self._scraped.server_port
         try:
             self._journal = Journal(settings.history / JOURNAL)
@@ -96,6 +100,7 @@ class Service:
                     raise self._catalogue.nothing()
                 self._log.warning("no model yet", models=str(self._settings.models))
             self._log.info("listening", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
+            self._guard.start(self.port)
             self._watch.start()
             stop.wait()
         finally:
@@ -110,6 +115,7 @@ class Service:
             # from the outside in: what is counted is the status that errors became, of limits as well
             interceptors=[
                 CallMetrics(self._metrics, settings.request_log_level),
+                *self._guard.first,
                 Errors(),
                 Limits(settings),
                 Streams(settings),
@@ -137,7 +143,7 @@ class Service:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, self._catalogue), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
-        if settings.reflection:
+        if listening.reflects(settings):
             reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 
     def _ready(self) -> None:
@@ -154,6 +160,7 @@ class Service:
         self._metrics.set(metrics.READY, to=0)
         self._log.info("draining", seconds=self._settings.drain_seconds)
         self._watch.stop()
+        self._guard.stop()
         self._grpc.stop(self._settings.drain_seconds).wait()
         self._journal.close()
         self._scraped.shutdown()
@@ -161,11 +168,12 @@ class Service:
         self._log.info("stopped")
 
 
-def _listen(server: grpc.Server, settings: Settings) -> int:
+def _listen(server: grpc.Server, settings: Settings, credentials: grpc.ServerCredentials | None) -> int:
     """Bind the service's port and return it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{host}:{settings.port}"
     try:
-        return server.add_insecure_port(f"{host}:{settings.port}")
+        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         # gRPC does not say why; the system does
         raise _unusable(settings.host, settings.port, "port") from None
@@ -173,10 +181,12 @@ def _listen(server: grpc.Server, settings: Settings) -> int:
 
 def _expose(counted: Metrics, settings: Settings) -> Any:
     """Serve the metrics in a thread of their own and return the server."""
+    host = settings.metrics_host or settings.host
+    cert, key = (str(path) if path else None for path in (settings.tls_cert, settings.tls_key))
     try:
-        server, _ = start_http_server(settings.metrics_port, settings.host, counted.registry)
+        server, _ = start_http_server(settings.metrics_port, host, counted.registry, cert, key)
     except OSError:
-        raise _unusable(settings.host, settings.metrics_port, "metrics_port") from None
+        raise _unusable(host, settings.metrics_port, "metrics_port") from None
     return server
 
 

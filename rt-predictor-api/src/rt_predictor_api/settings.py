@@ -33,13 +33,31 @@ class Settings(BaseSettings):
     """Folder of the journal of reported jobs; keep it on a local disk, over restarts and upgrades."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 lets other machines in, and nothing but the network then keeps anyone out."""
+    """Address to listen on; 0.0.0.0 lets other machines in, which needs tls_cert and access_file or tls_client_ca."""
 
     port: Port = 50_051
     """Port of the gRPC service; 0 takes a free one, which the log names."""
 
     metrics_port: Port = 8_181
-    """Port of the Prometheus metrics, at /metrics; 0 takes a free one."""
+    """Port of the Prometheus metrics, at /metrics, encrypted with tls_cert; 0 takes a free one."""
+
+    metrics_host: str | None = None
+    """Address of the metrics, which anyone who reaches it may read; empty is host."""
+
+    tls_cert: Path | None = None
+    """Certificate of the service and its chain, PEM; empty is plain text. Changed files are taken while it runs."""
+
+    tls_key: Path | None = None
+    """Key of tls_cert, PEM without a passphrase."""
+
+    tls_client_ca: Path | None = None
+    """Authorities, PEM, one of which must have issued every client's certificate; empty asks for none."""
+
+    access_file: Path | None = None
+    """Who may do what, by hashed token or name of certificate; empty lets everyone who can connect."""
+
+    allow_insecure: bool = False
+    """Listen beyond this machine without encryption or without asking who calls; the network must keep others out."""
 
     wait_for_model: bool = False
     """Start without a model and answer UNAVAILABLE until one appears, instead of ending with an error."""
@@ -86,8 +104,8 @@ class Settings(BaseSettings):
     remembered_forecasts: Annotated[int, Field(ge=0)] = 50_000
     """Forecasts kept to be compared with the jobs' ends, about 300 bytes each; the oldest are forgotten."""
 
-    reflection: bool = True
-    """Describe the contract to tools such as grpcurl."""
+    reflection: bool | None = None
+    """Describe the contract to tools such as grpcurl; empty is true on this machine's own addresses, else false."""
 
     log_level: Level = "info"
     """Least severity that is logged."""

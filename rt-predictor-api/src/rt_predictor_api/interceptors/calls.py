@@ -68,16 +68,24 @@ class OwnCalls(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic for
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Return the surrounded handler of the called method, or what gRPC would use."""
-        method: str = handler_call_details.method
-        if not method.startswith(self._prefix):
+        path: str = handler_call_details.method
+        if not self._concerns(path):
             return continuation(handler_call_details)
-        if method in self._made:
-            return self._made[method]
+        if path in self._made:
+            return self._made[path]
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        self._made[method] = made = self._surrounded(handler, method.rpartition("/")[2])
+        self._made[path] = made = self._surrounded(handler, self._method(path))
         return made
+
+    def _concerns(self, path: str) -> bool:
+        """Return whether a call is surrounded."""
+        return path.startswith(self._prefix)
+
+    def _method(self, path: str) -> str:
+        """Return what ``_surrounded`` knows a call by: its name alone."""
+        return path.rpartition("/")[2]
 
     @abstractmethod
     def _surrounded(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:

@@ -1,1 +1,1 @@
-"""Who may call, over which connections, and how often."""
+"""Who may call, over which connections, and how often; ``guard.py`` puts it together."""

@@ -1,0 +1,91 @@
+"""The parts of the service's security, built from the settings in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event, Thread
+from typing import Any
+
+import grpc
+import structlog
+
+from rt_predictor_api.interceptors.auth import Auth
+from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.security import access, audit, certificates, listening
+from rt_predictor_api.security.callers import Callers
+from rt_predictor_api.settings import Settings, variable
+
+
+class Guard:
+    """What a service needs to know whom it answers.
+
+    Parameters
+    ----------
+    settings, counted: of the service.
+
+    Attributes
+    ----------
+    credentials: what the port is opened with; None for plain text.
+    first: interceptors that come before anything is done for a call.
+
+    Raises
+    ------
+    Problem
+        ``INSECURE_LISTEN``, ``SETTING_INVALID``, ``CERTIFICATE_INVALID``, ``ACCESS_INVALID``, ``FILE_UNREADABLE``.
+    """
+
+    def __init__(self, settings: Settings, counted: Metrics) -> None:
+        listening.check(settings)
+        self._settings = settings
+        self._certificate = certificates.kept(settings, counted)
+        self._access = access.kept(settings.access_file, counted) if settings.access_file else None
+        callers = Callers(self._access, certificates=settings.tls_client_ca is not None)
+        self.credentials = certificates.credentials(self._certificate) if self._certificate else None
+        self.first: Sequence[grpc.ServerInterceptor[Any, Any]] = [Auth(callers, counted)] if callers.known else []
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="guard", daemon=True)
+        self._log = structlog.get_logger()
+
+    def scraped(self, server: Any) -> None:
+        """Let a metrics server's new connections meet the newest certificate, and none keep the others waiting."""
+        if self._certificate is None:
+            return
+        cert, key = self._settings.tls_cert, self._settings.tls_key
+        # else the handshake of a silent client holds up the thread that accepts
+        server.socket.do_handshake_on_connect = False
+        self._certificate.taken.append(lambda _: server.socket.context.load_cert_chain(cert, key, password=""))
+
+    def start(self, port: int) -> None:
+        """Tell how the service is secured, and begin to look whether its files change."""
+        settings = self._settings
+        audit.record(
+            "service started",
+            host=settings.host,
+            port=port,
+            tls=self._certificate.value.fingerprint if self._certificate else "",
+            client_certificates=settings.tls_client_ca is not None,
+            tokens=len(self._access.value.tokens) if self._access else 0,
+            reflection=listening.reflects(settings),
+        )
+        if settings.allow_insecure and not listening.is_loopback(settings.host):
+            self._log.warning("the network alone keeps others out", because=variable("allow_insecure"))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the looking."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """Take changed files."""
+        for kept in (self._certificate, self._access):
+            if kept is not None:
+                kept.look()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._settings.watch_interval_seconds):
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - what holds goes on holding, and the next look may succeed
+                self._log.exception("could not look at certificate and access file")

@@ -1,0 +1,29 @@
+"""What a caller may do: three scopes, and the one that each call of the contract needs."""
+
+from __future__ import annotations
+
+PREDICT = "predict"
+REPORT = "report"
+ADMIN = "admin"
+
+ALL = (PREDICT, REPORT, ADMIN)
+"""Forecasts and models; what happened to jobs; acts that change the service. None contains another."""
+
+OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
+"""Services that answer anyone: balancers ask for health, and what reflection tells is published."""
+
+NEEDED = {
+    "/rtpredictor.v1.PredictionService/Predict": PREDICT,
+    "/rtpredictor.v1.PredictionService/PredictBatch": PREDICT,
+    "/rtpredictor.v1.PredictionService/PredictStream": PREDICT,
+    "/rtpredictor.v1.PredictionService/PredictRemaining": PREDICT,
+    "/rtpredictor.v1.HistoryService/ReportJobs": REPORT,
+    "/rtpredictor.v1.ModelService/GetModel": PREDICT,
+    "/rtpredictor.v1.ModelService/ListModels": PREDICT,
+}
+"""The scope of each call, by its path; a test compares it with the contract."""
+
+
+def needed(path: str) -> str:
+    """Return the scope that a call needs: of one that the table lacks, the rarest."""
+    return NEEDED.get(path, ADMIN)

@@ -1,0 +1,97 @@
+"""What a service must have before it lets other machines in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rt_predictor_api.security.listening import check, is_loopback, reflects
+from rt_predictor_api.settings import read
+from rt_predictor_formats.errors import Problem
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what the service refuses
+TLS = {"tls_cert": "cert.pem", "tls_key": "key.pem"}
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("localhost", True),
+        ("::1", True),
+        (EVERYWHERE, False),
+        ("::", False),
+        ("192.0.2.1", False),
+        ("no-such-host.invalid", False),
+    ],
+)
+def test_this_machines_own_addresses_are_known(host: str, own: bool) -> None:  # noqa: FBT001 - a case
+    assert is_loopback(host) is own
+    assert reflects(read({"host": host})) is own
+    assert reflects(read({"host": host, "reflection": not own})) is not own
+
+
+@pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.0.2.1", ""])
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, "RT_PREDICTOR_TLS_CERT and RT_PREDICTOR_TLS_KEY"),
+        ({"access_file": "access"}, "RT_PREDICTOR_TLS_CERT and RT_PREDICTOR_TLS_KEY"),
+        (TLS, "RT_PREDICTOR_ACCESS_FILE or RT_PREDICTOR_TLS_CLIENT_CA"),
+        (TLS | {"access_file": "access"}, ""),
+        (TLS | {"tls_client_ca": "ca.pem"}, ""),
+        ({"allow_insecure": True}, ""),
+    ],
+)
+def test_other_machines_are_let_in_encrypted_and_known_or_by_an_explicit_word(
+    host: str, given: dict[str, Any], names: str
+) -> None:
+    settings = read({"host": host, **given})
+    if not names:
+        check(settings)
+        return
+    with pytest.raises(Problem) as caught:
+        check(settings)
+    assert caught.value.code == "INSECURE_LISTEN"
+    assert names in caught.value.remedy
+    assert "RT_PREDICTOR_ALLOW_INSECURE=true" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "lacks"),
+    [
+        ({"tls_cert": "cert.pem"}, "TLS_KEY"),
+        ({"tls_key": "key.pem"}, "TLS_CERT"),
+        ({"tls_client_ca": "ca.pem"}, "TLS_CERT"),
+    ],
+)
+def test_half_a_pair_is_refused_even_here(given: dict[str, Any], lacks: str) -> None:
+    with pytest.raises(Problem) as caught:
+        check(read({**given, "allow_insecure": True}))
+    assert (caught.value.code, caught.value.place) == ("SETTING_INVALID", f"RT_PREDICTOR_{lacks}")
+
+
+def test_the_service_itself_refuses(refused: Any) -> None:
+    line = refused("--host", EVERYWHERE)
+    assert "RT_PREDICTOR_HOST=0.0.0.0" in line
+    assert line.endswith("[INSECURE_LISTEN]")
+
+
+def test_an_explicit_word_lets_it_start_and_is_logged(start: Any) -> None:
+    service = start("--host", EVERYWHERE, RT_PREDICTOR_ALLOW_INSECURE="true")
+    assert service.said("the network alone keeps others out")
+    assert service.said("service started")["reflection"] is False
+
+
+def test_compose_publishes_on_this_machine_alone_unless_told_otherwise() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    published = re.findall(r'^ +- "(\S+:\d+)"$', text, re.MULTILINE)
+    assert len(published) == 4
+    assert all(port.startswith("${RT_PREDICTOR_BIND:-127.0.0.1}:") for port in published)
+    assert "RT_PREDICTOR_ALLOW_INSECURE" in text
