@@ -424,13 +424,14 @@ def replace_fixture() -> Callable[[Path, str | bytes], None]:
 
 @dataclass
 class Refusal:
-    """A failed call: status, text, fields that break a rule, reason and parts of the problem."""
+    """A failed call: status, text, fields that break a rule, reason and parts of the problem, when to retry [s]."""
 
     code: str
     text: str
     fields: dict[str, str]
     reason: str
     parts: dict[str, str]
+    retry_seconds: float
 
 
 def refusal(call: Callable[[], Any]) -> Refusal:
@@ -439,12 +440,13 @@ def refusal(call: Callable[[], Any]) -> Refusal:
         call()
     status = rpc_status.from_call(caught.value)
     assert status is not None, caught.value
-    bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
+    bad, info, retry = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     for detail in status.details:
-        assert detail.Unpack(bad) or detail.Unpack(info)
+        assert detail.Unpack(bad) or detail.Unpack(info) or detail.Unpack(retry)
     assert info.domain == "rtpredictor.v1"
     fields = {violation.field: violation.description for violation in bad.field_violations}
-    return Refusal(caught.value.code().name, status.message, fields, info.reason, dict(info.metadata))
+    wait = retry.retry_delay.ToTimedelta().total_seconds()
+    return Refusal(caught.value.code().name, status.message, fields, info.reason, dict(info.metadata), wait)
 
 
 @pytest.fixture(name="refusal", scope="session")

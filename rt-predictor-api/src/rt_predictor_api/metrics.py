@@ -63,7 +63,7 @@ MODEL_LAST_SUBMIT = Metric(
 )
 MODEL_LOADS = Metric("rtpredictor_model_loads_total", Counter, "Artifacts adopted or refused.", ("outcome",))
 CALLS_REFUSED = Metric(
-    "rtpredictor_calls_refused_total", Counter, "Calls refused for who asks, by reason.", ("reason",)
+    "rtpredictor_calls_refused_total", Counter, "Calls refused for who asks or how much, by reason.", ("reason",)
 )
 SECURITY_RELOADS = Metric(
     "rtpredictor_security_reloads_total",
@@ -111,7 +111,7 @@ TABLE = (
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
     MODEL_LOADS: [("adopted",), ("refused",)],
-    CALLS_REFUSED: [("token_missing",), ("token_unknown",), ("scope_missing",)],
+    CALLS_REFUSED: [("token_missing",), ("token_unknown",), ("scope_missing",), ("rate_exceeded",)],
     SECURITY_RELOADS: [(file, outcome) for file in ("certificate", "access file") for outcome in ("taken", "refused")],
     REPORTS: [("accepted",), ("duplicate",), ("rejected",)],
     LIVE_ENDS: [(forecast, side) for forecast in ("earlier", "at_end") for side in ("below", "inside", "above")],

@@ -119,6 +119,7 @@ class Service:
                 Errors(),
                 Limits(settings),
                 Streams(settings),
+                *self._guard.last,
             ],
             options=[
                 ("grpc.so_reuseport", 0),  # two services on one port would each answer with a history of its own

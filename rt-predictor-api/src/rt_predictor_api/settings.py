@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     allow_insecure: bool = False
     """Listen beyond this machine without encryption or without asking who calls; the network must keep others out."""
 
+    rate_per_second: Annotated[float, Field(ge=0)] = 0.0
+    """Calls per second of one caller, 50 rows counting as a call; what is more is refused. 0 is without limit."""
+
+    rate_burst: Count = 100
+    """Calls that one caller may make at once before rate_per_second holds."""
+
     wait_for_model: bool = False
     """Start without a model and answer UNAVAILABLE until one appears, instead of ending with an error."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -32,6 +33,7 @@ STATUS = {
     "STREAM_IDLE": code_pb2.RESOURCE_EXHAUSTED,
     "STREAM_TOO_LONG": code_pb2.RESOURCE_EXHAUSTED,
     "STREAM_TOO_MANY_ROWS": code_pb2.RESOURCE_EXHAUSTED,
+    "RATE_EXCEEDED": code_pb2.RESOURCE_EXHAUSTED,
     "TOKEN_MISSING": code_pb2.UNAUTHENTICATED,
     "TOKEN_UNKNOWN": code_pb2.UNAUTHENTICATED,
     "SCOPE_MISSING": code_pb2.PERMISSION_DENIED,
@@ -47,6 +49,14 @@ FOR_THE_ADMINISTRATOR = frozenset({"HISTORY_NOT_WRITABLE", "HISTORY_CORRUPT"})
 
 SHOWN_VIOLATIONS = 5
 """Violations named in the status message; the details hold all of them."""
+
+
+class Busy(Problem):
+    """A problem that passes by itself: ``google.rpc.RetryInfo`` tells after how many seconds."""
+
+    def __init__(self, code: str, thing: str, *, remedy: str, retry_seconds: float) -> None:
+        super().__init__(code, thing, remedy=remedy)
+        self.retry_seconds = retry_seconds
 
 
 class Errors(OwnCalls):
@@ -104,7 +114,7 @@ def problem_status(problem: Problem) -> status_pb2.Status:
         text = f"the service cannot do this now; tell its administrator, whose log says why [{problem.code}]"
         return _status(code, text, problem.code, {})
     parts = {"thing": problem.thing, "place": problem.place, "remedy": problem.remedy}
-    return _status(code, str(problem), problem.code, parts)
+    return _status(code, str(problem), problem.code, parts, *_retry(problem))
 
 
 def origin(error: BaseException) -> str:
@@ -121,6 +131,14 @@ def internal_status(incident: str) -> status_pb2.Status:
     """Return INTERNAL that names nothing but the entry in the log."""
     text = f"internal error; tell the administrator, whose log describes incident {incident}"
     return _status(code_pb2.INTERNAL, text, "INTERNAL", {"incident": incident})
+
+
+def _retry(problem: Problem) -> list[Message]:
+    if not isinstance(problem, Busy):
+        return []
+    told = error_details_pb2.RetryInfo()
+    told.retry_delay.FromNanoseconds(ceil(problem.retry_seconds * 1e9))
+    return [told]
 
 
 def _status(code: int, text: str, reason: str, parts: dict[str, str], *details: Message) -> status_pb2.Status:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 import grpc
 import structlog
 
 from rt_predictor_api.interceptors.auth import Auth
+from rt_predictor_api.interceptors.rates import Rates
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.security import access, audit, certificates, listening
+from rt_predictor_api.security.budgets import MOST_NAMES, Budgets
 from rt_predictor_api.security.callers import Callers
 from rt_predictor_api.settings import Settings, variable
 
@@ -22,11 +25,13 @@ class Guard:
     Parameters
     ----------
     settings, counted: of the service.
+    workers: processes that share the callers; each may spend its share of every caller's budget.
 
     Attributes
     ----------
     credentials: what the port is opened with; None for plain text.
     first: interceptors that come before anything is done for a call.
+    last: interceptors that see its messages.
 
     Raises
     ------
@@ -34,7 +39,7 @@ class Guard:
         ``INSECURE_LISTEN``, ``SETTING_INVALID``, ``CERTIFICATE_INVALID``, ``ACCESS_INVALID``, ``FILE_UNREADABLE``.
     """
 
-    def __init__(self, settings: Settings, counted: Metrics) -> None:
+    def __init__(self, settings: Settings, counted: Metrics, workers: int = 1) -> None:
         listening.check(settings)
         self._settings = settings
         self._certificate = certificates.kept(settings, counted)
@@ -42,6 +47,10 @@ class Guard:
         callers = Callers(self._access, certificates=settings.tls_client_ca is not None)
         self.credentials = certificates.credentials(self._certificate) if self._certificate else None
         self.first: Sequence[grpc.ServerInterceptor[Any, Any]] = [Auth(callers, counted)] if callers.known else []
+        self.last: Sequence[grpc.ServerInterceptor[Any, Any]] = []
+        if settings.rate_per_second:
+            share = settings.rate_per_second / workers, max(1.0, settings.rate_burst / workers)
+            self.last = [Rates(callers, Budgets(*share, MOST_NAMES, monotonic), counted)]
         self._stop = Event()
         self._thread = Thread(target=self._run, name="guard", daemon=True)
         self._log = structlog.get_logger()
@@ -66,6 +75,7 @@ class Guard:
             client_certificates=settings.tls_client_ca is not None,
             tokens=len(self._access.value.tokens) if self._access else 0,
             reflection=listening.reflects(settings),
+            rate_per_second=settings.rate_per_second,
         )
         if settings.allow_insecure and not listening.is_loopback(settings.host):
             self._log.warning("the network alone keeps others out", because=variable("allow_insecure"))

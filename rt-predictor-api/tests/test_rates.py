@@ -1,0 +1,138 @@
+"""How much one caller may ask per second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pyarrow as pa
+import pytest
+
+from rt_predictor_api.interceptors.rates import ROWS_PER_CALL
+from rt_predictor_api.interceptors.rows import rows_of
+from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.security.callers import address
+from rt_predictor_api.security.guard import Guard
+from rt_predictor_api.settings import read
+from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
+from rtpredictor.v1.model_service_pb2 import GetModelRequest
+from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest, PredictStreamRequest
+
+SLOW = {"rate_per_second": 0.01, "rate_burst": 3}
+"""Nothing is refilled while a test runs."""
+
+
+def arrow_jobs(rows: int) -> bytes:
+    sink = pa.BufferOutputStream()
+    table = pa.table({"nodes_req": pa.array([1] * rows, pa.int64())})
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
+    return bytes(sink.getvalue())
+
+
+def test_what_passes_the_burst_is_refused_at_once_and_told_when_to_come_again(
+    served: Any, job: Any, refusal: Any
+) -> None:
+    with served(**SLOW) as client:
+        for _ in range(3):
+            client.prediction.Predict(PredictRequest(job=job()))
+        refused = refusal(lambda: client.prediction.Predict(PredictRequest(job=job())))
+        assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "RATE_EXCEEDED")
+        assert "RT_PREDICTOR_RATE_PER_SECOND" in refused.text
+        assert 90 < refused.retry_seconds <= 100
+        assert client.value('rtpredictor_calls_refused_total{reason="rate_exceeded"}') == 1
+        assert client.status() == "SERVING", "health costs nothing"
+
+
+def test_who_waits_as_long_as_told_is_answered(served: Any, until: Any, refusal: Any) -> None:
+    def answered(client: Any) -> bool:
+        try:
+            return bool(client.model.GetModel(GetModelRequest()))
+        except grpc.RpcError:
+            return False
+
+    with served(rate_per_second=5, rate_burst=1) as client:
+        until(lambda: not answered(client), "a refusal")
+        assert refusal(lambda: client.model.GetModel(GetModelRequest())).retry_seconds < 0.2
+        until(lambda: answered(client), "an answer")
+
+
+def test_each_identity_has_a_budget_of_its_own(served: Any, refusal: Any, access_file: Any) -> None:
+    path, tokens = access_file(portal="predict", slurm="predict")
+    with served(**SLOW, access_file=path) as client:
+        portal, slurm = client.bearer(tokens["portal"]), client.bearer(tokens["slurm"])
+        for _ in range(3):
+            portal.model.GetModel(GetModelRequest())
+        assert refusal(lambda: portal.model.GetModel(GetModelRequest())).reason == "RATE_EXCEEDED"
+        assert slurm.model.GetModel(GetModelRequest())
+        # a second connection is no second budget
+        again = client.bearer(tokens["portal"])
+        assert refusal(lambda: again.model.GetModel(GetModelRequest())).reason == "RATE_EXCEEDED"
+
+
+def test_without_identities_an_address_has_one_budget_whatever_its_connections(served: Any, refusal: Any) -> None:
+    with served(**SLOW) as client:
+        for _ in range(3):
+            client.bearer("").model.GetModel(GetModelRequest())
+        assert refusal(lambda: client.bearer("").model.GetModel(GetModelRequest())).reason == "RATE_EXCEEDED"
+
+
+@pytest.mark.parametrize("kind", ["rows", "arrow"])
+def test_a_batch_is_answered_and_paid_for_afterwards(served: Any, job: Any, refusal: Any, kind: str) -> None:
+    rows = 10 * ROWS_PER_CALL
+    batch = {"jobs": [job()] * rows} if kind == "rows" else {"arrow_jobs": arrow_jobs(rows)}
+    with served(**SLOW) as client:
+        assert client.prediction.PredictBatch(PredictBatchRequest(**batch)).model_version
+        refused = refusal(lambda: client.prediction.Predict(PredictRequest(job=job())))
+        # it cost 1 + 10 of 3, so that 9 are lacking for the next
+        assert 800 < refused.retry_seconds <= 900
+
+
+def test_every_message_of_a_stream_costs_and_what_was_answered_stays(
+    served: Any, job: Any, event: Any, refusal: Any
+) -> None:
+    with served(**SLOW) as client:
+        responses = client.prediction.PredictStream(iter([PredictStreamRequest(jobs=[job()])] * 10))
+        refused = refusal(lambda: [next(responses) for _ in range(10)])
+        assert refused.reason == "RATE_EXCEEDED"
+        assert client.value('rtpredictor_forecasts_total{tier="none"}') in {2, 3}
+        assert refusal(lambda: client.report(event(1))).reason == "RATE_EXCEEDED"
+        assert client.value("rtpredictor_journal_events") == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 500])
+def test_rows_are_counted_in_every_message(job: Any, event: Any, rows: int) -> None:
+    assert rows_of(PredictBatchRequest(jobs=[job()] * rows)) == rows
+    assert rows_of(PredictBatchRequest(arrow_jobs=arrow_jobs(rows))) == rows
+    assert rows_of(PredictStreamRequest(jobs=[job()] * rows)) == rows
+    assert rows_of(ReportJobsRequest(events=[event(1)] * rows)) == rows
+    assert rows_of(PredictRequest(job=job())) == 0
+
+
+@pytest.mark.parametrize("cut", [1, 9, 100, 333, -1])
+def test_bytes_that_are_no_stream_have_no_rows(cut: int) -> None:
+    assert rows_of(PredictBatchRequest(arrow_jobs=b"\xff" + arrow_jobs(50)[:cut])) == 0
+
+
+def test_workers_share_a_callers_budget() -> None:
+    def allowed(workers: int) -> int:
+        (rates,) = Guard(read({"rate_per_second": 0.001, "rate_burst": 8}), Metrics(), workers).last
+        return sum(rates._budgets.spend("portal") == 0 for _ in range(20))
+
+    assert [allowed(workers) for workers in (1, 2, 4, 100)] == [8, 4, 2, 1]
+
+
+class Peer:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def peer(self) -> str:
+        return self._name
+
+
+@pytest.mark.parametrize(
+    ("peer", "told"),
+    [("ipv4:192.0.2.7:4711", "192.0.2.7"), ("ipv6:%5B2001:db8::1%5D:42662", "2001:db8::1"), ("unix:", "unix")],
+)
+def test_an_address_is_told_without_its_port(peer: str, told: str) -> None:
+    assert address(Peer(peer)) == told
