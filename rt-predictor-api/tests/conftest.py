@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -228,6 +229,7 @@ class Process(Client):
                 [sys.executable, "-m", "rt_predictor_api", *arguments], env=environment, stderr=stderr
             )
         self._log = log
+        self._history = Path(environment["RT_PREDICTOR_HISTORY"])
         ready = until(lambda: self.process.poll() is not None or self.said("listening"), "the service to listen", 120)
         assert ready is not True, log.read_text()
         super().__init__(ready["port"], ready["metrics_port"])
@@ -238,6 +240,15 @@ class Process(Client):
 
     def said(self, event: str) -> dict[str, Any] | None:
         return next((line for line in self.lines() if line["event"] == event), None)
+
+    def lines_of(self, event: str) -> list[dict[str, Any]]:
+        """Return all that the service has logged of an event."""
+        return [line for line in self.lines() if line["event"] == event]
+
+    def remembered(self) -> int:
+        """Return how many forecasts wait on disk for their jobs' ends."""
+        with closing(sqlite3.connect(self._history / "forecasts.sqlite3")) as stored:
+            return int(stored.execute("SELECT count(*) FROM said").fetchone()[0])
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
@@ -274,6 +285,28 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
         if process.process.poll() is None:
             process.process.kill()
             process.process.wait()
+
+
+@pytest.fixture
+def refused(environment: dict[str, str]) -> Callable[..., str]:
+    """Runs the command, which must fail, and returns its one line of error."""
+
+    def run(*arguments: str, **changes: str) -> str:
+        ended = subprocess.run(
+            [sys.executable, "-m", "rt_predictor_api", *arguments],
+            env=environment | changes,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert ended.stdout == ""
+        (line,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+        assert line.startswith("error: ")
+        return line
+
+    return run
 
 
 def job(**fields: Any) -> job_pb2.Job:

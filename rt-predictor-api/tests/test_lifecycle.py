@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,28 +18,6 @@ import pytest
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest, PredictStreamRequest
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def refused(environment: dict[str, str]) -> Callable[..., str]:
-    """Runs the command, which must fail, and returns its one line of error."""
-
-    def run(*arguments: str, **changes: str) -> str:
-        ended = subprocess.run(
-            [sys.executable, "-m", "rt_predictor_api", *arguments],
-            env=environment | changes,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert ended.returncode == 1
-        assert ended.stdout == ""
-        (line,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
-        assert line.startswith("error: ")
-        return line
-
-    return run
 
 
 def test_a_killed_service_knows_after_a_restart_what_it_acknowledged(start: Any, job: Any, event: Any) -> None:

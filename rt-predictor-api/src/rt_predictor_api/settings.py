@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     max_message_bytes: Annotated[int, Field(ge=1_024, le=1 << 30)] = 16 << 20
     """Largest message that is accepted; clients need the same limit to receive the answers to such batches."""
 
+    workers: Count = 1
+    """Processes that answer on the port, each with a model and a history of its own; more use more cores and memory."""
+
     worker_threads: Annotated[int, Field(ge=2)] = 16
     """Threads that answer calls; more lets more calls wait for the disk, not more of them compute at once."""
 
@@ -90,6 +93,14 @@ class Settings(BaseSettings):
 def variable(field: str) -> str:
     """Return the environment variable of a setting."""
     return f"{PREFIX}{field.upper()}"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that say all of the settings to another process."""
+    values = settings.model_dump(mode="json", exclude_none=True)
+    return {
+        variable(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
+    }
 
 
 def read(flags: Mapping[str, Any]) -> Settings:

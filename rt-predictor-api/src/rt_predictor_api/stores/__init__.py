@@ -1,0 +1,1 @@
+"""What the service keeps outside of its memory, besides the journal."""
