@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from redis import Redis, RedisError
 
 from rt_predictor_api import logs, settings
 from rt_predictor_api.server import Service
@@ -307,6 +309,50 @@ def refused(environment: dict[str, str]) -> Callable[..., str]:
         return line
 
     return run
+
+
+class RedisServer:
+    """A real Redis that keeps what it acknowledges, on a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._folder = folder
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        options = {"port": self._port, "dir": self._folder, "appendonly": "yes", "appendfsync": "always", "save": '""'}
+        flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        self._process = subprocess.Popen(["redis-server", *flags], stdout=subprocess.DEVNULL)
+        until(self._answers, "Redis to answer")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def clear(self) -> None:
+        self.command("flushall")
+
+    def command(self, *words: str) -> Any:
+        with Redis.from_url(self.url) as client:
+            return client.execute_command(*words)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.command("ping"))
+        except RedisError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis for the tests of this session, one after the other."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("no redis-server here: install Debian's package redis-server")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
 
 
 def job(**fields: Any) -> job_pb2.Job:

@@ -45,6 +45,7 @@ class Engine:
         self._live = live
         self._metrics = counted
         self._replica: Replica | None = None
+        self._untold = True
         self._log = structlog.get_logger()
 
     @property
@@ -124,7 +125,12 @@ class Engine:
         """
         replica = Replica(artifact, self._journal)
         replica.warm()
-        replica.follow()
+        try:
+            replica.follow()
+        except Problem as problem:
+            if problem.code != "HISTORY_UNAVAILABLE":
+                raise
+            self._log.error("model adopted without reported jobs", problem=str(problem))
         # what is appended between the two is taken in by the first call
         self._replica = replica
         manifest = artifact.manifest
@@ -148,9 +154,16 @@ class Engine:
             if replica.follow():
                 self._metrics.set(metrics.JOURNAL_EVENTS, to=replica.entries)
         except Problem as problem:
-            self._log.error("history not followed", problem=str(problem))
+            self._tell_once(problem)
             return False
+        self._untold = True
         return True
+
+    def _tell_once(self, problem: Problem) -> None:
+        """Log what keeps the history from being followed, once until it is followed again: forecasts may be many."""
+        if self._untold:
+            self._untold = False
+            self._log.error("history not followed", problem=str(problem))
 
     def _current(self) -> Replica:
         if self._replica is None:

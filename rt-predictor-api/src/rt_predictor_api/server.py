@@ -27,9 +27,9 @@ from rt_predictor_api.services.history import HistoryService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
 from rt_predictor_api.settings import Settings
+from rt_predictor_api.stores import journal_of
 from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_api.watch import Watch
-from rt_predictor_core.history.journal import Journal
 from rt_predictor_formats.errors import Problem
 from rtpredictor.v1 import (
     history_service_pb2_grpc,
@@ -37,11 +37,8 @@ from rtpredictor.v1 import (
     prediction_service_pb2_grpc,
 )
 
-JOURNAL = "journal.sqlite3"
-"""Name of the journal in the folder of the history."""
-
 FORECASTS = "forecasts.sqlite3"
-"""Name of the file with remembered forecasts beside it."""
+"""Name of the file with remembered forecasts in the folder of the history."""
 
 SERVICES = ("PredictionService", "HistoryService", "ModelService")
 NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
@@ -70,7 +67,7 @@ class Service:
         self.port = _listen(self._grpc, settings)
         self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
-            self._journal = Journal(settings.history / JOURNAL)
+            self._journal = journal_of(settings)
         except Problem:
             self._hide()
             raise

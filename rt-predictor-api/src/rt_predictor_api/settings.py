@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rt_predictor_formats.errors import Problem, shown
@@ -31,6 +31,15 @@ class Settings(BaseSettings):
 
     history: Path = Path("history")
     """Folder of the journal of reported jobs; keep it on a local disk, over restarts and upgrades."""
+
+    redis_url: SecretStr | None = None
+    """Redis that keeps the journal instead of a file, for several machines: redis://user:password@host:6379/0."""
+
+    redis_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """How long one answer of Redis may take; a forecast goes on without, a report is refused."""
+
+    redis_trusted: bool = False
+    """Acknowledge reports although Redis may lose them in a power cut, or cannot be asked how it is set."""
 
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets other machines in, and nothing but the network then keeps anyone out."""
@@ -97,10 +106,13 @@ def variable(field: str) -> str:
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the variables that say all of the settings to another process."""
-    values = settings.model_dump(mode="json", exclude_none=True)
-    return {
-        variable(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
-    }
+    return {variable(name): _said(value) for name, value in settings.model_dump(exclude_none=True).items()}
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read(flags: Mapping[str, Any]) -> Settings:

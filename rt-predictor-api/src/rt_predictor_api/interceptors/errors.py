@@ -31,11 +31,15 @@ STATUS = {
     "NO_MODEL": code_pb2.UNAVAILABLE,
     "MODEL_UNKNOWN": code_pb2.NOT_FOUND,
     "HISTORY_NOT_WRITABLE": code_pb2.UNAVAILABLE,
+    "HISTORY_UNAVAILABLE": code_pb2.UNAVAILABLE,
+    "HISTORY_NOT_DURABLE": code_pb2.UNAVAILABLE,
     "HISTORY_CORRUPT": code_pb2.DATA_LOSS,
 }
 """Status of each problem that a call can meet; any other is INTERNAL."""
 
-FOR_THE_ADMINISTRATOR = frozenset({"HISTORY_NOT_WRITABLE", "HISTORY_CORRUPT"})
+FOR_THE_ADMINISTRATOR = frozenset(
+    {"HISTORY_NOT_WRITABLE", "HISTORY_UNAVAILABLE", "HISTORY_NOT_DURABLE", "HISTORY_CORRUPT"}
+)
 """Problems whose place and remedy are no business of a caller: those go to the log."""
 
 SHOWN_VIOLATIONS = 5
