@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     history: Path = Path("history")
     """Folder of the journal of reported jobs; keep it on a local disk, over restarts and upgrades."""
 
-    redis_url: SecretStr | None = None
+    redis_url: SecretStr = SecretStr("")
     """Redis that keeps the journal instead of a file, for several machines: redis://user:password@host:6379/0."""
 
     redis_seconds: Annotated[float, Field(gt=0)] = 1.0

@@ -18,10 +18,10 @@ def journal_of(settings: Settings) -> Journaled:
     Problem
         ``HISTORY_NOT_WRITABLE`` or ``HISTORY_CORRUPT`` for a file; a server may come later.
     """
-    if settings.redis_url is None:
+    url = settings.redis_url.get_secret_value()
+    if not url:
         return Journal(settings.history / JOURNAL)
     # whoever does without needs none of its memory
     from rt_predictor_api.stores.redis import RedisJournal
 
-    url = settings.redis_url.get_secret_value()
     return RedisJournal(url, settings.redis_seconds, trusted=settings.redis_trusted)

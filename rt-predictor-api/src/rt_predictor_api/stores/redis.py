@@ -18,10 +18,11 @@ from typing import Any
 
 import structlog
 from redis import Redis, RedisError
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
 from rt_predictor_api.breaker import Breaker, Open
+from rt_predictor_api.settings import variable
 from rt_predictor_core.history.journal import Entry, Event, Lesson
 from rt_predictor_formats.errors import Problem
 
@@ -59,15 +60,17 @@ class RedisJournal:
     url: ``redis://`` or ``rediss://`` with user, password, host, port and database.
     seconds: how long one answer of the server may take.
     trusted: do not ask whether the server keeps what it acknowledges.
+
+    Raises
+    ------
+    Problem
+        ``SETTING_INVALID`` for an address that is none. A server that does not answer may come later.
     """
 
     def __init__(self, url: str, seconds: float, *, trusted: bool = False) -> None:
-        retry = Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.5), RETRIES)
-        self._redis = Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=retry)
-        # one that waits for entries must not be retried: that something is wrong is what it has to tell
-        self._waiting = Redis.from_url(
-            url, socket_timeout=WAIT_SECONDS + seconds, socket_connect_timeout=seconds, retry=Retry(_NO_WAIT, 0)
-        )
+        self._redis = _client(url, seconds, seconds, Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.5), RETRIES))
+        # one that waits for entries must not try again: that something is wrong is what it has to tell
+        self._waiting = _client(url, seconds, WAIT_SECONDS + seconds, Retry(NoBackoff(), 0))
         self._place = self._redis.connection_pool.connection_kwargs.get("host", "redis")
         self._append = self._redis.register_script(_APPEND)
         self._breaker = Breaker(BREAK_AFTER, TRY_AFTER_SECONDS, RedisError)
@@ -155,7 +158,7 @@ class RedisJournal:
         """Wait for entries that this process does not know of, and move the mark to the newest."""
         if self._gone is None:
             self._waiting.xread({STREAM: f"{self._number}-1"}, count=1, block=int(1000 * WAIT_SECONDS))
-        newest = int(self._waiting.get(NUMBER) or 0)  # type: ignore[arg-type]  # not a coroutine here
+        newest = int(self._waiting.get(NUMBER) or 0)
         self._number = max(newest, self._number)
         self._gone = None
         self._looked.set()
@@ -170,7 +173,7 @@ class RedisJournal:
                 "HISTORY_NOT_DURABLE",
                 "Redis acknowledges what a power cut may take",
                 place=self._place,
-                remedy="set appendonly yes and appendfsync always there, or RT_PREDICTOR_REDIS_TRUSTED=true to live with it",
+                remedy=f"set appendonly yes and appendfsync always there, or {variable('redis_trusted')}=true here",
             )
         self._kept = True
 
@@ -203,7 +206,13 @@ class RedisJournal:
         )
 
 
-_NO_WAIT = ExponentialWithJitterBackoff(base=0.0, cap=0.0)
+def _client(url: str, connect_seconds: float, seconds: float, retry: Retry) -> Redis:
+    try:
+        return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=connect_seconds, retry=retry)
+    except ValueError as error:
+        # without the address itself, which may hold a password
+        remedy = "write it as redis://user:password@host:6379/0"
+        raise Problem("SETTING_INVALID", "no address of a Redis", place=variable("redis_url"), remedy=remedy) from error
 
 
 def _identity(event: Event) -> bytes:
