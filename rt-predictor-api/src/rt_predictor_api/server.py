@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
@@ -14,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from rt_predictor_api import arrow, metrics
+from rt_predictor_api.admission import Admission
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
@@ -112,18 +112,22 @@ class Service:
     def _transport(self) -> grpc.Server:
         settings = self._settings
         probe = int(settings.keepalive_seconds * 1_000)
+        admission = Admission(settings.worker_threads, settings.max_wait_seconds)
         return grpc.server(
             # measured at half of asyncio's processor time per call
-            ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="call"),
+            admission,
             # from the outside in: what is counted is the status that errors became, of limits as well
             interceptors=[
                 CallMetrics(self._metrics, settings.request_log_level),
                 Errors(),
-                Limits(settings),
+                Limits(settings, admission),
             ],
             options=[
                 # two services on one port would each answer with a history of its own
                 ("grpc.so_reuseport", int(self._shared)),
+                # calls that no thread has looked at yet: the transport refuses what is above, for the least effort
+                ("grpc.server.max_pending_requests", settings.max_pending_calls),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_pending_calls),
                 ("grpc.max_receive_message_length", TRANSPORT_SLACK * settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.keepalive_time_ms", probe),

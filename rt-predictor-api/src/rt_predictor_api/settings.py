@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     max_concurrent_calls: Count = 1_024
     """Most calls in progress or queued; a further one is RESOURCE_EXHAUSTED at once instead of waiting."""
 
+    max_wait_seconds: Annotated[float, Field(gt=0)] = 0.005
+    """How long a call may wait for a thread while more come than are answered; a later one is RESOURCE_EXHAUSTED."""
+
+    max_pending_calls: Count = 256
+    """Calls that may wait in the transport; some above this, all above twice as many are RESOURCE_EXHAUSTED at once."""
+
     keepalive_seconds: Annotated[float, Field(ge=1)] = 60.0
     """How long a connection may be silent before it is probed; lower finds dead clients sooner and sends more."""
 

@@ -10,10 +10,12 @@ from uuid import uuid4
 import grpc
 import structlog
 from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from rt_predictor_api.admission import RETRY_SECONDS
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
 from rt_predictor_api.validation import InvalidRequest
 from rt_predictor_formats.errors import Problem
@@ -27,6 +29,7 @@ FIELD_INVALID = "FIELD_INVALID"
 STATUS = {
     "MESSAGE_MALFORMED": code_pb2.INVALID_ARGUMENT,
     "MESSAGE_TOO_LARGE": code_pb2.RESOURCE_EXHAUSTED,
+    "OVERLOADED": code_pb2.RESOURCE_EXHAUSTED,
     "TOO_MANY_STREAMS": code_pb2.RESOURCE_EXHAUSTED,
     "NO_MODEL": code_pb2.UNAVAILABLE,
     "MODEL_UNKNOWN": code_pb2.NOT_FOUND,
@@ -36,6 +39,9 @@ STATUS = {
     "HISTORY_CORRUPT": code_pb2.DATA_LOSS,
 }
 """Status of each problem that a call can meet; any other is INTERNAL."""
+
+RETRY = {"OVERLOADED": Duration(nanos=int(1e9 * RETRY_SECONDS))}
+"""When to try again, told in ``google.rpc.RetryInfo``."""
 
 FOR_THE_ADMINISTRATOR = frozenset(
     {"HISTORY_NOT_WRITABLE", "HISTORY_UNAVAILABLE", "HISTORY_NOT_DURABLE", "HISTORY_CORRUPT"}
@@ -101,7 +107,8 @@ def problem_status(problem: Problem) -> status_pb2.Status:
         text = f"the service cannot do this now; tell its administrator, whose log says why [{problem.code}]"
         return _status(code, text, problem.code, {})
     parts = {"thing": problem.thing, "place": problem.place, "remedy": problem.remedy}
-    return _status(code, str(problem), problem.code, parts)
+    hints = [error_details_pb2.RetryInfo(retry_delay=RETRY[problem.code])] if problem.code in RETRY else []
+    return _status(code, str(problem), problem.code, parts, *hints)
 
 
 def internal_status(incident: str) -> status_pb2.Status:
