@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -23,6 +25,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from redis import Redis, RedisError
 
 from rt_predictor_api import logs, settings
 from rt_predictor_api.server import Service
@@ -284,6 +287,7 @@ class Process(Client):
                 [sys.executable, "-m", "rt_predictor_api", *arguments], env=environment, stderr=stderr
             )
         self._log = log
+        self._history = Path(environment["RT_PREDICTOR_HISTORY"])
         ready = until(lambda: self.process.poll() is not None or self.said("listening"), "the service to listen", 120)
         assert ready is not True, log.read_text()
         super().__init__(ready["port"], ready["metrics_port"])
@@ -294,6 +298,15 @@ class Process(Client):
 
     def said(self, event: str) -> dict[str, Any] | None:
         return next((line for line in self.lines() if line["event"] == event), None)
+
+    def lines_of(self, event: str) -> list[dict[str, Any]]:
+        """Return all that the service has logged of an event."""
+        return [line for line in self.lines() if line["event"] == event]
+
+    def remembered(self) -> int:
+        """Return how many forecasts wait on disk for their jobs' ends."""
+        with closing(sqlite3.connect(self._history / "forecasts.sqlite3")) as stored:
+            return int(stored.execute("SELECT count(*) FROM said").fetchone()[0])
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
@@ -352,6 +365,50 @@ def refused(environment: dict[str, str]) -> Callable[..., str]:
         return line
 
     return run
+
+
+class RedisServer:
+    """A real Redis that keeps what it acknowledges, on a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._folder = folder
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        options = {"port": self._port, "dir": self._folder, "appendonly": "yes", "appendfsync": "always", "save": '""'}
+        flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        self._process = subprocess.Popen(["redis-server", *flags], stdout=subprocess.DEVNULL)
+        until(self._answers, "Redis to answer")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def clear(self) -> None:
+        self.command("flushall")
+
+    def command(self, *words: str) -> Any:
+        with Redis.from_url(self.url) as client:
+            return client.execute_command(*words)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.command("ping"))
+        except RedisError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis for the tests of this session, one after the other."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("no redis-server here: install Debian's package redis-server")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
 
 
 def job(**fields: Any) -> job_pb2.Job:

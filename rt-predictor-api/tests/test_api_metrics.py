@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rt_predictor_api import metrics
 from rt_predictor_api.live import LiveScores, Said
+from rt_predictor_api.stores.remembered import Remembered
 from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest
 
 TABLE = pytest.mark.parametrize("metric", metrics.TABLE, ids=lambda metric: metric.name)
@@ -88,11 +90,12 @@ def test_a_scrape_never_tells_who_asked(served: Any, job: Any, event: Any) -> No
         assert "zuse" not in client.scrape()
 
 
-def test_the_oldest_forecasts_are_forgotten_first(event: Any) -> None:
+def test_the_oldest_forecasts_are_forgotten_first(event: Any, tmp_path: Path) -> None:
     from rt_predictor_api.convert import Reported
 
     counted = metrics.Metrics()
-    live = LiveScores(counted, 2)
+    memory = Remembered(tmp_path / "forecasts.sqlite3", 2)
+    live = LiveScores(counted, memory)
     events = Reported().take([event(number) for number in (1, 2, 3)])
     said = Said(600.0, 500.0, 700.0, (500.0, 600.0, 700.0), 0, "v1")
     live.remember([((one.job_id, one.submit_time), said) for one in events])
@@ -106,6 +109,7 @@ def test_the_oldest_forecasts_are_forgotten_first(event: Any) -> None:
     assert asked == ["1"]
     assert [earlier for _, earlier in before] == [False, True, True]
     live.learn(events, before, [True] * 3)
+    memory.close()
     values = {
         (sample.labels["forecast"], sample.labels["interval"]): sample.value
         for family in counted.registry.collect()

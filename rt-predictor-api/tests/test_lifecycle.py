@@ -142,6 +142,9 @@ def test_a_bad_setting_is_named(refused: Any) -> None:
     line = refused(RT_PREDICTOR_DEFAULT_RISK="2")
     assert "RT_PREDICTOR_DEFAULT_RISK" in line
     assert line.endswith("[SETTING_INVALID]")
+    line = refused(RT_PREDICTOR_REDIS_URL="http://user:secret@host")
+    assert "RT_PREDICTOR_REDIS_URL: no address of a Redis" in line
+    assert "secret" not in line
 
 
 def test_a_service_told_to_wait_serves_when_a_model_appears(

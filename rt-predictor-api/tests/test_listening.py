@@ -77,8 +77,9 @@ def test_half_a_pair_is_refused_even_here(given: dict[str, Any], lacks: str) -> 
     assert (caught.value.code, caught.value.place) == ("SETTING_INVALID", f"RT_PREDICTOR_{lacks}")
 
 
-def test_the_service_itself_refuses(refused: Any) -> None:
-    line = refused("--host", EVERYWHERE)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_service_itself_refuses(refused: Any, workers: str) -> None:
+    line = refused("--host", EVERYWHERE, "--workers", workers)
     assert "RT_PREDICTOR_HOST=0.0.0.0" in line
     assert line.endswith("[INSECURE_LISTEN]")
 

@@ -13,7 +13,7 @@ from rtpredictor.v1.prediction_service_pb2 import PredictRequest
 def test_a_call_that_waited_past_its_deadline_is_not_worked_on(served: Any, job: Any, until: Any) -> None:
     in_flight = 'rtpredictor_requests_in_flight{rpc="Predict"}'
     with served(worker_threads=2, max_streams=1) as client:
-        with client.service._engine._served.store._lock:
+        with client.service._engine._replica._store._lock:
             held = [client.prediction.Predict.future(PredictRequest(job=job())) for _ in range(2)]
             until(lambda: client.value(in_flight) == 2, "both threads to be busy")
             with pytest.raises(grpc.RpcError) as caught:
@@ -26,7 +26,7 @@ def test_a_call_that_waited_past_its_deadline_is_not_worked_on(served: Any, job:
 
 def test_a_call_too_many_is_refused_at_once(served: Any, job: Any, until: Any) -> None:
     with served(worker_threads=2, max_streams=1, max_concurrent_calls=3) as client:
-        with client.service._engine._served.store._lock:
+        with client.service._engine._replica._store._lock:
             held = [client.prediction.Predict.future(PredictRequest(job=job())) for _ in range(3)]
             refused = until(lambda: overloaded(client, job), "the fourth call to be refused")
         assert refused == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -13,7 +13,7 @@ from rt_predictor_api.interceptors.rows import rows_of
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.security.callers import address
 from rt_predictor_api.security.guard import Guard
-from rt_predictor_api.settings import read
+from rt_predictor_api.settings import of_one_worker, read
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
 from rtpredictor.v1.model_service_pb2 import GetModelRequest
 from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest, PredictStreamRequest
@@ -114,12 +114,12 @@ def test_bytes_that_are_no_stream_have_no_rows(cut: int) -> None:
     assert rows_of(PredictBatchRequest(arrow_jobs=b"\xff" + arrow_jobs(50)[:cut])) == 0
 
 
-def test_workers_share_a_callers_budget() -> None:
-    def allowed(workers: int) -> int:
-        (rates,) = Guard(read({"rate_per_second": 0.001, "rate_burst": 8}), Metrics(), workers).last
-        return sum(rates._budgets.spend("portal") == 0 for _ in range(20))
-
-    assert [allowed(workers) for workers in (1, 2, 4, 100)] == [8, 4, 2, 1]
+@pytest.mark.parametrize(("workers", "each"), [(1, 8), (2, 4), (4, 2), (16, 1)])
+def test_workers_share_a_callers_budget(workers: int, each: int) -> None:
+    shared = of_one_worker(read({"rate_per_second": 0.001, "rate_burst": 8, "workers": workers}), 50_051)
+    assert shared.rate_per_second == pytest.approx(0.001 / workers)
+    (rates,) = Guard(shared, Metrics()).last
+    assert sum(rates._budgets.spend("portal") == 0 for _ in range(20)) == each
 
 
 class Peer:

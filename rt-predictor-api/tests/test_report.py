@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rt_predictor_core.history.journal import Journal
 from rtpredictor.v1 import forecast_pb2, job_pb2
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
@@ -183,12 +183,6 @@ def covered(client: Any, event: Any, number: int, run_time: int) -> bool:
     return bool(interval.lower_seconds <= run_time <= interval.upper_seconds)
 
 
-def levels_of(history: Path) -> Any:
-    """Return the levels that are kept of the only model."""
-    (levels,) = json.loads((history / "calibration.json").read_text()).values()
-    return levels
-
-
 def test_reported_ends_bring_the_intervals_to_what_they_say(served: Any, event: Any) -> None:
     random = np.random.default_rng(3)
     # longer than any job of the training log's kind: the model of the log alone would be wrong
@@ -198,23 +192,36 @@ def test_reported_ends_bring_the_intervals_to_what_they_say(served: Any, event: 
     assert abs(np.mean(hits[-600:]) - 0.9) < 0.05
 
 
-def test_a_restart_keeps_the_calibration_and_a_damaged_file_only_costs_it(
-    served: Any, job: Any, event: Any, tmp_path: Path
-) -> None:
-    history = tmp_path / "history"
+def lessons(history: Path) -> int:
+    """Return how many entries of the journal taught the calibration something."""
+    journal = Journal(history / "journal.sqlite3")
+    taught = sum(entry.lesson is not None for entry in journal.replay())
+    journal.close()
+    return taught
+
+
+def test_a_restart_keeps_the_calibration(served: Any, job: Any, event: Any, tmp_path: Path) -> None:
     with served() as client:
         for number in range(10):
             client.report(event(number, run_time=7000))
-        kept = levels_of(history)
-        client.report(event(1, run_time=7000), event(50, run_time=0))
-        assert levels_of(history) == kept
+        client.report(event(1, run_time=7000), event(50, run_time=0), event(51, run_time=None))
         before = forecast(client, job)
+    assert lessons(tmp_path / "history") == 10, "a duplicate, a start and a job that took no time teach nothing"
     with served() as client:
         assert forecast(client, job) == before
-        client.report(event(31, run_time=7000))
-        assert levels_of(history) != kept
-    (history / "calibration.json").write_text("[1, 2")
+
+
+def test_without_its_lessons_the_calibration_begins_again(served: Any, job: Any, event: Any, tmp_path: Path) -> None:
+    """The forecasts above rest on them: the same events without lessons give another forecast."""
     with served() as client:
-        assert forecast(client, job).quantiles != before.quantiles
-        client.report(event(32, run_time=7000))
-        assert len(levels_of(history)) == len(kept)
+        for number in range(10):
+            client.report(event(number, run_time=7000))
+        before = forecast(client, job)
+    taught, untaught = (Journal(tmp_path / name / "journal.sqlite3") for name in ("history", "untaught"))
+    untaught.append([entry.event for entry in taught.replay()])
+    taught.close()
+    untaught.close()
+    with served(history=tmp_path / "untaught") as client:
+        after = forecast(client, job)
+    assert after.history_jobs == before.history_jobs
+    assert after.quantiles != before.quantiles

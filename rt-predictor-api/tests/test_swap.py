@@ -39,7 +39,7 @@ def test_a_newer_model_answers_soon_and_knows_what_was_reported(
         assert (forecast.model_version, forecast.history_jobs) == (newer.name, 2)
         assert client.report(event(1)).duplicates == 1
         assert client.value(f'rtpredictor_model_info{{profile="quick",version="{newer.name}"}}') == 1
-        assert f'version="{old}"' not in client.scrape()
+        assert client.value(f'rtpredictor_model_info{{profile="quick",version="{old}"}}') == 0
         listed = client.model.ListModels(ListModelsRequest()).models
         assert [(model.version, model.current) for model in listed] == [(newer.name, True), (old, False)]
 

@@ -21,6 +21,7 @@ from rt_predictor_api.security.certificates import kept
 from rt_predictor_api.settings import read
 from rt_predictor_formats.errors import Problem
 from rtpredictor.v1.model_service_pb2 import GetModelRequest
+from rtpredictor.v1.model_service_pb2_grpc import ModelServiceStub
 
 
 @dataclass
@@ -263,6 +264,25 @@ def test_a_silent_connection_does_not_keep_others_from_the_metrics(served: Any, 
         assert "rtpredictor_ready 1.0" in site.scrape(client.metrics_port)
         for one in silent:
             one.close()
+
+
+def test_workers_and_the_metrics_of_all_have_the_same_security(
+    start: Any, site: Site, access_file: Any, connect: Any, until: Any
+) -> None:
+    path, tokens = access_file(portal="predict")
+    files = {f"RT_PREDICTOR_{name.upper()}": str(file) for name, file in site.settings.items()}
+    service = start("--workers", "2", RT_PREDICTOR_ACCESS_FILE=str(path), **files)
+    with connect(service.port, site.trusting()) as channel:
+        ask = ModelServiceStub(channel).GetModel
+        assert ask(GetModelRequest(), metadata=[("authorization", f"Bearer {tokens['portal']}")], timeout=10)
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(GetModelRequest(), timeout=10)
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert 'rtpredictor_calls_refused_total{reason="token_missing"} 1.0' in site.scrape(service.metrics_port)
+    newest = site.install(site.issue())
+    until(lambda: site.met(service.port) == newest, "the new certificate")
+    assert site.met(service.metrics_port, "http/1.1") == newest
+    assert service.end() == 0
 
 
 def test_the_metrics_may_listen_elsewhere(served: Any) -> None:

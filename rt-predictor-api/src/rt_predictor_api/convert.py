@@ -31,11 +31,20 @@ LISTED_REJECTIONS = 1_000
 TEXTS = tuple(name for name in REQUEST_COLUMNS if BY_NAME[name].unit == "text")
 NUMBERS = tuple(name for name in REQUEST_COLUMNS if BY_NAME[name].unit != "text")
 
+STATED = {
+    False: forecast_pb2.DEGRADED_REASON_UNSPECIFIED,
+    True: forecast_pb2.DEGRADED_REASON_HISTORY_UNAVAILABLE,
+}
+"""What all forecasts of an answer lack, by whether it is stale."""
+
 HISTORY_TIERS = forecast_pb2.HistoryTier.values()[1:]
 """The contract's tiers in the order of ``TIERS``; its own first is "not stated"."""
 
 NO_WALLCLOCK = "no_wallclock_requested"
 """How an Arrow answer says ``DEGRADED_REASON_NO_WALLCLOCK_REQUESTED``."""
+
+STALE = "history_unavailable"
+"""How an Arrow answer says ``DEGRADED_REASON_HISTORY_UNAVAILABLE``."""
 
 _Told = TypeVar("_Told", forecast_pb2.Forecast, forecast_pb2.RemainingForecast)
 
@@ -102,6 +111,7 @@ def _shared(kind: type[_Told], answer: Answer, risk: float) -> _Told:
         quantiles=[forecast_pb2.Quantile(level=level) for level in levels],
         recommended_wallclock=forecast_pb2.RecommendedWallclock(risk=risk),
         model_version=answer.version,
+        degraded=STATED[answer.stale],
     )
 
 
@@ -134,7 +144,7 @@ def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tupl
     out.tier = HISTORY_TIERS[tier]
     out.history_jobs = jobs
     if isnan(requested):
-        out.degraded = forecast_pb2.DEGRADED_REASON_NO_WALLCLOCK_REQUESTED
+        out.degraded = out.degraded or forecast_pb2.DEGRADED_REASON_NO_WALLCLOCK_REQUESTED
     else:
         out.probability_exceeds_request = exceeds
 
@@ -144,6 +154,7 @@ def arrow_results(answer: Answer, risk: float) -> bytes:
     made = answer.forecasts
     unlimited = np.isnan(made.wallclock_req)
     seconds = pa.float64()
+    lack = {True: STALE, False: STALE} if answer.stale else {True: NO_WALLCLOCK, False: None}
     columns: dict[str, tuple[Any, pa.DataType]] = {
         "median_seconds": (made.median, seconds),
         "most_likely_seconds": (made.most_likely, seconds),
@@ -157,7 +168,7 @@ def arrow_results(answer: Answer, risk: float) -> bytes:
         "probability_exceeds_request": (np.where(unlimited, np.nan, made.exceeds), seconds),
         "tier": (np.array(TIERS, object)[made.tier], pa.string()),
         "history_jobs": (made.jobs, pa.uint32()),
-        "degraded": ([NO_WALLCLOCK if one else None for one in unlimited.tolist()], pa.string()),
+        "degraded": ([lack[one] for one in unlimited.tolist()], pa.string()),
     }
     return arrow.write(columns, answer.asked)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from threading import Lock
+from typing import Protocol
 
 from rt_predictor_api import metrics
 from rt_predictor_api.metrics import Metrics
@@ -31,8 +30,24 @@ class Said:
     version: str
 
 
+class Memory(Protocol):
+    """Where forecasts are remembered."""
+
+    def keep(self, forecasts: Iterable[tuple[Identity, Said]]) -> None:
+        """Remember forecasts; a later one of the same job replaces the earlier."""
+        ...
+
+    def find(self, identities: Sequence[Identity]) -> list[Said | None]:
+        """Return what was said of jobs; None where nothing is remembered."""
+        ...
+
+    def forget(self, identities: Iterable[Identity]) -> None:
+        """Give up what was said of jobs."""
+        ...
+
+
 class LiveScores:
-    """Remembers the newest forecasts by identity, and counts how reported ends compare; safe for several threads.
+    """Remembers forecasts until their jobs end, and counts how reported ends compare; safe for several threads.
 
     A job that nobody asked about is forecast when its start is reported, or at the latest, and then counted apart,
     when its end is: the history then knows a little more than it did at the submit time.
@@ -40,23 +55,16 @@ class LiveScores:
     Parameters
     ----------
     counted: where the comparison shows.
-    most: forecasts remembered; the oldest is forgotten for a new one.
+    memory: where forecasts are remembered.
     """
 
-    def __init__(self, counted: Metrics, most: int) -> None:
+    def __init__(self, counted: Metrics, memory: Memory) -> None:
         self._metrics = counted
-        self._most = most
-        self._said: OrderedDict[Identity, Said] = OrderedDict()
-        self._lock = Lock()
+        self._memory = memory
 
     def remember(self, forecasts: Iterable[tuple[Identity, Said]]) -> None:
         """Keep forecasts until their jobs end; a later one for the same job replaces the earlier."""
-        with self._lock:
-            for identity, said in forecasts:
-                self._said[identity] = said
-                self._said.move_to_end(identity)
-            while len(self._said) > self._most:
-                self._said.popitem(last=False)
+        self._memory.keep(forecasts)
 
     def before(
         self, events: Sequence[Event], forecast: Callable[[Sequence[Event]], list[Said]]
@@ -66,26 +74,25 @@ class LiveScores:
         ``forecast`` is asked, once, about the jobs of which nothing was said. Call this before the history learns
         of the events.
         """
-        with self._lock:
-            said = [self._said.get(_identity(event)) for event in events]
+        said = self._memory.find([_identity(event) for event in events])
         unknown = [event for event, one in zip(events, said, strict=True) if one is None]
         now = iter(forecast(unknown) if unknown else ())
         return [(next(now), False) if one is None else (one, True) for one in said]
 
     def learn(self, events: Sequence[Event], said: Sequence[tuple[Said, bool]], new: Sequence[bool]) -> None:
         """Count each new end against what was ``said`` of its job, and keep what was said of each new start."""
-        started = []
+        started, ended = [], []
         for event, (one, earlier), is_new in zip(events, said, new, strict=True):
             if not is_new:
                 continue
             if event.end_time is None:
                 started.append((_identity(event), one))
                 continue
-            with self._lock:
-                self._said.pop(_identity(event), None)
+            ended.append(_identity(event))
             # a job that took no time is no run: training leaves it out as well
             if event.end_time > event.start_time:
                 self._compare(one, event.end_time - event.start_time, "earlier" if earlier else "at_end")
+        self._memory.forget(ended)
         self.remember(started)
 
     def _compare(self, said: Said, run_time: float, when: str) -> None:

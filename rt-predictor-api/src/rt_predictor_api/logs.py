@@ -11,12 +11,13 @@ from rt_predictor_api.security import audit
 from rt_predictor_api.settings import Level
 
 
-def configure(level: Level) -> None:
-    """Send everything of at least ``level`` to standard error, one JSON object per line.
+def configure(level: Level, **told: int) -> None:
+    """Send everything of at least ``level`` to standard error, one JSON object per line that begins with ``told``.
 
     Tracebacks are plain text without the values of variables: those would carry user names.
     """
     shared: list[structlog.typing.Processor] = [
+        lambda _logger, _method, line: {**told, **line},
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -25,6 +24,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port of the gRPC service; 0 takes a free one.  [default: 50051]")
 @click.option("--metrics-port", type=int, help="Port of the Prometheus metrics; 0 takes a free one.  [default: 8181]")
+@click.option("--workers", type=int, help="Processes that answer on the port.  [default: 1]")
 @click.option("--wait-for-model", is_flag=True, default=None, help="Start without a model and wait for one.")
 @click.option("--drain-seconds", type=float, help="How long running calls may take after SIGTERM.  [default: 30]")
 @click.option("--log-level", help="debug, info, warning or error.  [default: info]")
@@ -37,8 +37,7 @@ def main(context: click.Context, /, **flags: Any) -> None:
     overrides its variable. SIGTERM and SIGINT let running calls end.
     """
     if context.invoked_subcommand is None:
-        with _told():
-            _serve(flags)
+        guarded(lambda stop: _serve(flags, stop))
 
 
 @main.command()
@@ -58,31 +57,39 @@ def token(name: str, scopes: tuple[str, ...]) -> None:
     """
     from rt_predictor_api.security import access
 
-    with _told():
+    def issue(_stop: Event) -> None:
         secret, line = access.issue(name, scopes)
         click.echo(f"token, for {name}: {secret}")
         click.echo(f"line, for RT_PREDICTOR_ACCESS_FILE: {line}")
 
+    guarded(issue)
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Print a problem as one line, and end with status 1."""
+
+def guarded(run: Callable[[Event], None]) -> None:
+    """Run with an event that SIGTERM and SIGINT set; a Problem becomes one line and status 1."""
     from rt_predictor_formats.errors import Problem
 
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     try:
-        yield
+        run(stop)
     except Problem as problem:
         click.echo(f"error: {problem}", err=True)
         sys.exit(1)
 
 
-def _serve(flags: dict[str, Any]) -> None:
+def _serve(flags: dict[str, Any], stop: Event) -> None:
     from rt_predictor_api import logs, settings
-    from rt_predictor_api.server import Service
 
     chosen = settings.read(flags)
     logs.configure(chosen.log_level)
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    if chosen.workers > 1:
+        # gRPC stays out of this process
+        from rt_predictor_api.supervisor import Supervisor
+
+        Supervisor(chosen).run(stop)
+        return
+    from rt_predictor_api.server import Service
+
     Service(chosen).run(stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,20 +21,29 @@ CALL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,
 ERROR_SECONDS = (60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200, 230_400)
 
 
+GaugeMode = Literal["max", "livesum", "livemin", "livemax", "livemostrecent"]
+
+
 @dataclass(frozen=True)
 class Metric:
-    """One metric: name with unit suffix, help, label names; ``buckets`` make it a histogram."""
+    """One metric: name with unit suffix, help, label names; ``buckets`` make it a histogram.
+
+    ``of_all`` says what several processes tell together of a gauge; counters and histograms are added up.
+    """
 
     name: str
     kind: type[Counter | Gauge | Histogram]
     help: str
     labels: tuple[str, ...] = ()
     buckets: Sequence[float] = ()
+    of_all: GaugeMode = "max"
 
     def build(self, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
         """Return the collector, registered."""
         if self.buckets:
             return Histogram(self.name, self.help, self.labels, registry=registry, buckets=self.buckets)
+        if self.kind is Gauge:
+            return Gauge(self.name, self.help, self.labels, registry=registry, multiprocess_mode=self.of_all)
         return self.kind(self.name, self.help, self.labels, registry=registry)
 
 
@@ -45,7 +55,9 @@ REQUEST_SECONDS = Metric(
     ("rpc",),
     CALL_SECONDS,
 )
-IN_FLIGHT = Metric("rtpredictor_requests_in_flight", Gauge, "Calls that are being answered.", ("rpc",))
+IN_FLIGHT = Metric(
+    "rtpredictor_requests_in_flight", Gauge, "Calls that are being answered.", ("rpc",), of_all="livesum"
+)
 FORECASTS = Metric("rtpredictor_forecasts_total", Counter, "Jobs forecast, by tier of history.", ("tier",))
 DEGRADED = Metric(
     "rtpredictor_degraded_forecasts_total", Counter, "Forecasts worse than they could be, by reason.", ("reason",)
@@ -53,13 +65,25 @@ DEGRADED = Metric(
 ROWS_REJECTED = Metric(
     "rtpredictor_rows_rejected_total", Counter, "Rows of batches and streams that broke a rule.", ("rpc",)
 )
-READY = Metric("rtpredictor_ready", Gauge, "1 while a model is loaded and the service takes calls.")
-MODEL_INFO = Metric("rtpredictor_model_info", Gauge, "1 for the model that answers.", ("version", "profile"))
+READY = Metric("rtpredictor_ready", Gauge, "1 while a model is loaded and the service takes calls.", of_all="livemin")
+MODEL_INFO = Metric(
+    "rtpredictor_model_info",
+    Gauge,
+    "1 for the model that answers, 0 for former ones.",
+    ("version", "profile"),
+    of_all="livemax",
+)
 MODEL_CREATED = Metric(
-    "rtpredictor_model_created_timestamp_seconds", Gauge, "When the model that answers was published."
+    "rtpredictor_model_created_timestamp_seconds",
+    Gauge,
+    "When the model that answers was published.",
+    of_all="livemostrecent",
 )
 MODEL_LAST_SUBMIT = Metric(
-    "rtpredictor_model_last_submit_timestamp_seconds", Gauge, "Submit time of the newest job that the model knows."
+    "rtpredictor_model_last_submit_timestamp_seconds",
+    Gauge,
+    "Submit time of the newest job that the model knows.",
+    of_all="livemostrecent",
 )
 MODEL_LOADS = Metric("rtpredictor_model_loads_total", Counter, "Artifacts adopted or refused.", ("outcome",))
 CALLS_REFUSED = Metric(
@@ -71,7 +95,7 @@ SECURITY_RELOADS = Metric(
     "Changes of the certificate or the access file, taken or refused.",
     ("file", "outcome"),
 )
-JOURNAL_EVENTS = Metric("rtpredictor_journal_events", Gauge, "Reported events on disk.")
+JOURNAL_EVENTS = Metric("rtpredictor_journal_events", Gauge, "Reported events on disk.", of_all="livemax")
 REPORTS = Metric("rtpredictor_reported_events_total", Counter, "Reported events by outcome.", ("outcome",))
 LIVE_ERROR = Metric(
     "rtpredictor_live_absolute_error_seconds",
@@ -87,8 +111,13 @@ LIVE_ENDS = Metric(
     "Reported ends by whether the run time lay below, inside or above the forecast interval.",
     ("forecast", "interval"),
 )
+WORKERS = Metric("rtpredictor_workers", Gauge, "Processes that answer calls.")
+WORKER_RESTARTS = Metric("rtpredictor_worker_restarts_total", Counter, "Processes started in place of dead ones.")
 
-TABLE = (
+SUPERVISED = (WORKERS, WORKER_RESTARTS)
+"""What the process knows that starts the others."""
+
+OWN = (
     REQUESTS,
     REQUEST_SECONDS,
     IN_FLIGHT,
@@ -107,6 +136,9 @@ TABLE = (
     LIVE_ERROR,
     LIVE_ENDS,
 )
+"""What each process counts that answers calls."""
+
+TABLE = OWN + SUPERVISED
 """All of them. Labels never hold what a caller sent."""
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
@@ -125,23 +157,20 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no
 
 
 class Metrics:
-    """The table, ready to be counted in and scraped; safe for several threads.
+    """A table of metrics, ready to be counted in and scraped; safe for several threads.
 
     Attributes
     ----------
     registry: what the scrape endpoint serves, with the process's own figures.
     """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        self._collectors = {metric.name: metric.build(self.registry) for metric in TABLE}
+    def __init__(self, table: Sequence[Metric] = TABLE, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or _process_registry()
+        self._collectors = {metric.name: metric.build(self.registry) for metric in table}
         # looking up a child by its labels costs four times as much as counting in it
         self._children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
-        for metric, known in KNOWN_LABELS.items():
-            for labels in known:
+        for metric in set(table) & set(KNOWN_LABELS):
+            for labels in KNOWN_LABELS[metric]:
                 self._of(metric, labels)
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
@@ -151,13 +180,11 @@ class Metrics:
             collector.inc(by)
 
     def set(self, metric: Metric, *labels: str, to: float) -> None:
-        """Set a gauge; of a labelled one, this becomes the only value."""
-        if labels:
-            self._collectors[metric.name].clear()
-            self._children = {key: child for key, child in self._children.items() if key[0] != metric.name}
+        """Set a gauge; of a labelled one, all others become 0."""
         collector = self._of(metric, labels)
-        if isinstance(collector, Gauge):
-            collector.set(to)
+        for key, child in list(self._children.items()):
+            if key[0] == metric.name and isinstance(child, Gauge):
+                child.set(to if child is collector else 0.0)
 
     def observe(self, metric: Metric, *labels: str, values: Iterable[float]) -> None:
         """Add values to a histogram."""
@@ -173,3 +200,12 @@ class Metrics:
             collector = self._collectors[metric.name]
             child = self._children[key] = collector.labels(*labels) if labels else collector
         return child
+
+
+def _process_registry() -> CollectorRegistry:
+    """Return a registry that knows this process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry

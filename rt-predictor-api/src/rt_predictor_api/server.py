@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from threading import Event
 from typing import Any
 
@@ -12,26 +11,28 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
 from rt_predictor_api import arrow, metrics
+from rt_predictor_api.admission import Admission
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
 from rt_predictor_api.interceptors.metrics import CallMetrics
 from rt_predictor_api.interceptors.streams import Streams
-from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.ports import unusable
+from rt_predictor_api.scrape import expose
 from rt_predictor_api.security import listening
 from rt_predictor_api.security.guard import Guard
 from rt_predictor_api.services.history import HistoryService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
-from rt_predictor_api.settings import Settings, variable
+from rt_predictor_api.settings import Settings
+from rt_predictor_api.stores import journal_of
+from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_api.watch import Watch
-from rt_predictor_core.history.journal import Journal
 from rt_predictor_formats.errors import Problem
 from rtpredictor.v1 import (
     history_service_pb2_grpc,
@@ -39,11 +40,8 @@ from rtpredictor.v1 import (
     prediction_service_pb2_grpc,
 )
 
-JOURNAL = "journal.sqlite3"
-"""Name of the journal in the folder of the history."""
-
-LEVELS = "calibration.json"
-"""Name of the calibration's file beside it."""
+FORECASTS = "forecasts.sqlite3"
+"""Name of the file with remembered forecasts in the folder of the history."""
 
 SERVICES = ("PredictionService", "HistoryService", "ModelService")
 NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
@@ -53,6 +51,8 @@ NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
 class Service:
     """The service from its settings; built stopped.
 
+    ``shared`` where other processes answer on the same port and the supervisor tells the metrics of all.
+
     Raises
     ------
     Problem
@@ -60,31 +60,34 @@ class Service:
         or ``HISTORY_CORRUPT`` for the journal.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, shared: bool = False) -> None:
         self._settings = settings
+        self._shared = shared
         self._log = structlog.get_logger()
-        self._metrics = Metrics()
+        self._metrics = Metrics(metrics.OWN if shared else metrics.TABLE)
         self._guard = Guard(settings, self._metrics)
         self._health = health.HealthServicer()
         self._grpc = self._transport()
         self.port = _listen(self._grpc, settings, self._guard.credentials)
-        self._scraped = _expose(self._metrics, settings)
-        self._guard.scraped(self._scraped)
-        self.metrics_port: int = self._scraped.server_port
+        self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
-            self._journal = Journal(settings.history / JOURNAL)
+            self._journal = journal_of(settings)
         except Problem:
-            self._scraped.shutdown()
-            self._scraped.server_close()
+            self._hide()
             raise
-        live = LiveScores(self._metrics, settings.remembered_forecasts)
-        self._engine = Engine(self._journal, KeptLevels(settings.history / LEVELS), live, self._metrics)
+        self._remembered = Remembered(settings.history / FORECASTS, settings.remembered_forecasts)
+        self._engine = Engine(self._journal, LiveScores(self._metrics, self._remembered), self._metrics)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()
 
-    def run(self, stop: Event) -> None:
-        """Serve until ``stop`` is set, then let running calls end.
+    @property
+    def metrics_port(self) -> int:
+        """Port of this process's own metrics; 0 where it has none."""
+        return int(self._scraped.server_port) if self._scraped else 0
+
+    def run(self, stop: Event, on_listening: Callable[[], object] = lambda: None) -> None:
+        """Serve until ``stop`` is set, then let running calls end. ``on_listening`` is called once calls are answered.
 
         Raises
         ------
@@ -99,7 +102,12 @@ class Service:
                 if not self._settings.wait_for_model:
                     raise self._catalogue.nothing()
                 self._log.warning("no model yet", models=str(self._settings.models))
-            self._log.info("listening", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
+            if self._shared:
+                self._log.info("worker listening", port=self.port)
+            else:
+                self._metrics.set(metrics.WORKERS, to=1)
+                self._log.info("listening", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
+            on_listening()
             self._guard.start(self.port)
             self._watch.start()
             stop.wait()
@@ -109,20 +117,25 @@ class Service:
     def _transport(self) -> grpc.Server:
         settings = self._settings
         probe = int(settings.keepalive_seconds * 1_000)
+        admission = Admission(settings.worker_threads, settings.max_wait_seconds)
         return grpc.server(
             # measured at half of asyncio's processor time per call
-            ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="call"),
+            admission,
             # from the outside in: what is counted is the status that errors became, of limits as well
             interceptors=[
                 CallMetrics(self._metrics, settings.request_log_level),
                 *self._guard.first,
                 Errors(),
-                Limits(settings),
+                Limits(settings, admission),
                 Streams(settings),
                 *self._guard.last,
             ],
             options=[
-                ("grpc.so_reuseport", 0),  # two services on one port would each answer with a history of its own
+                # two services on one port would each answer with a history of its own
+                ("grpc.so_reuseport", int(self._shared)),
+                # calls that no thread has looked at yet: the transport refuses what is above, for the least effort
+                ("grpc.server.max_pending_requests", settings.max_pending_calls),
+                ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_pending_calls),
                 ("grpc.max_receive_message_length", TRANSPORT_SLACK * settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.keepalive_time_ms", probe),
@@ -164,9 +177,14 @@ class Service:
         self._guard.stop()
         self._grpc.stop(self._settings.drain_seconds).wait()
         self._journal.close()
-        self._scraped.shutdown()
-        self._scraped.server_close()
+        self._remembered.close()
+        self._hide()
         self._log.info("stopped")
+
+    def _hide(self) -> None:
+        if self._scraped:
+            self._scraped.shutdown()
+            self._scraped.server_close()
 
 
 def _listen(server: grpc.Server, settings: Settings, credentials: grpc.ServerCredentials | None) -> int:
@@ -177,43 +195,4 @@ def _listen(server: grpc.Server, settings: Settings, credentials: grpc.ServerCre
         return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         # gRPC does not say why; the system does
-        raise _unusable(settings.host, settings.port, "port") from None
-
-
-def _expose(counted: Metrics, settings: Settings) -> Any:
-    """Serve the metrics in a thread of their own and return the server."""
-    host = settings.metrics_host or settings.host
-    cert, key = (str(path) if path else None for path in (settings.tls_cert, settings.tls_key))
-    try:
-        server, _ = start_http_server(settings.metrics_port, host, counted.registry, cert, key)
-    except OSError:
-        raise _unusable(host, settings.metrics_port, "metrics_port") from None
-    return server
-
-
-def _unusable(host: str, port: int, field: str) -> Problem:
-    """Return why an address cannot be listened on."""
-    place = f"{host}:{port}"
-    try:
-        ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(address)
-    except OSError as error:
-        if not isinstance(error, socket.gaierror) and "in use" in str(error.strerror):
-            return _in_use(place, field)
-        return Problem(
-            "ADDRESS_UNUSABLE",
-            f"cannot listen ({error.strerror})",
-            place=place,
-            remedy=f"set {variable('host')} or {variable(field)} to an address of this machine that you may use",
-        )
-    return _in_use(place, field)
-
-
-def _in_use(place: str, field: str) -> Problem:
-    return Problem(
-        "PORT_IN_USE",
-        "another process listens on this port",
-        place=place,
-        remedy=f"stop it, or set {variable(field)} or --{field.replace('_', '-')} to a free port",
-    )
+        raise unusable(settings.host, settings.port, "port") from None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rt_predictor_formats.errors import Problem, shown
@@ -31,6 +31,15 @@ class Settings(BaseSettings):
 
     history: Path = Path("history")
     """Folder of the journal of reported jobs; keep it on a local disk, over restarts and upgrades."""
+
+    redis_url: SecretStr = SecretStr("")
+    """Redis that keeps the journal instead of a file, for several machines: redis://user:password@host:6379/0."""
+
+    redis_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """How long one answer of Redis may take; a forecast goes on without, a report is refused."""
+
+    redis_trusted: bool = False
+    """Acknowledge reports although Redis may lose them in a power cut, or cannot be asked how it is set."""
 
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets other machines in, which needs tls_cert and access_file or tls_client_ca."""
@@ -80,6 +89,9 @@ class Settings(BaseSettings):
     max_message_bytes: Annotated[int, Field(ge=1_024, le=1 << 30)] = 16 << 20
     """Largest message that is accepted; clients need the same limit to receive the answers to such batches."""
 
+    workers: Count = 1
+    """Processes that answer on the port, each with a model and a history of its own; more use more cores and memory."""
+
     worker_threads: Annotated[int, Field(ge=2)] = 16
     """Threads that answer calls; more lets more calls wait for the disk, not more of them compute at once."""
 
@@ -97,6 +109,12 @@ class Settings(BaseSettings):
 
     max_concurrent_calls: Count = 1_024
     """Most calls in progress or queued; a further one is RESOURCE_EXHAUSTED at once instead of waiting."""
+
+    max_wait_seconds: Annotated[float, Field(gt=0)] = 0.005
+    """How long a call may wait for a thread while more come than are answered; a later one is RESOURCE_EXHAUSTED."""
+
+    max_pending_calls: Count = 256
+    """Calls that may wait in the transport; some above this, all above twice as many are RESOURCE_EXHAUSTED at once."""
 
     keepalive_seconds: Annotated[float, Field(ge=1)] = 60.0
     """How long a connection may be silent before it is probed; lower finds dead clients sooner and sends more."""
@@ -123,6 +141,26 @@ class Settings(BaseSettings):
 def variable(field: str) -> str:
     """Return the environment variable of a setting."""
     return f"{PREFIX}{field.upper()}"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that say all of the settings to another process."""
+    return {variable(name): _said(value) for name, value in settings.model_dump(exclude_none=True).items()}
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def of_one_worker(settings: Settings, port: int) -> Settings:
+    """Return the settings of each of the workers: the shared port, and its share of every caller's budget."""
+    share = {
+        "rate_per_second": settings.rate_per_second / settings.workers,
+        "rate_burst": max(1, settings.rate_burst // settings.workers),
+    }
+    return settings.model_copy(update={"port": port, "workers": 1, **share})
 
 
 def read(flags: Mapping[str, Any]) -> Settings:

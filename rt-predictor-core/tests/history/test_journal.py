@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rt_predictor_core.history.journal import REPLAY_ROWS, REQUEST_COLUMNS, Event, Journal
+from rt_predictor_core.history.journal import REPLAY_ROWS, REQUEST_COLUMNS, Event, Journal, Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +35,14 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def test_events_come_back_in_order_of_arrival(journal: Journal) -> None:
     journal.append([ended(3), ended(1)])
     journal.append([ended(2)])
-    assert [(seq, event.job_id) for seq, event in journal.replay()] == [(1, "3"), (2, "1"), (3, "2")]
+    assert [(entry.number, entry.event.job_id) for entry in journal.replay()] == [(1, "3"), (2, "1"), (3, "2")]
 
 
 def test_an_event_reported_twice_is_kept_once_as_first_told(journal: Journal) -> None:
     assert journal.append([ended(1), ended(2)]) == [True, True]
     assert journal.append([ended(1, end_time=9_999), ended(3)]) == [False, True]
-    assert journal.count() == 3
-    assert [event.end_time for _, event in journal.replay()] == [3_001, 3_002, 3_003]
+    assert len(list(journal.replay())) == 3
+    assert [entry.event.end_time for entry in journal.replay()] == [3_001, 3_002, 3_003]
 
 
 def test_an_event_that_occurs_twice_in_one_call_is_kept_once(journal: Journal) -> None:
@@ -58,7 +59,7 @@ def test_cluster_job_id_submit_time_and_kind_make_the_identity(journal: Journal,
 
 def test_a_replay_starts_after_a_number(journal: Journal) -> None:
     journal.append([ended(number) for number in range(5)])
-    assert [event.job_id for _, event in journal.replay(after=3)] == ["3", "4"]
+    assert [entry.event.job_id for entry in journal.replay(after=3)] == ["3", "4"]
     assert list(journal.replay(after=5)) == []
 
 
@@ -67,12 +68,12 @@ def test_a_long_replay_sees_what_is_appended_meanwhile(journal: Journal) -> None
     replay = journal.replay()
     next(replay)
     journal.append([ended(REPLAY_ROWS + 1)])
-    assert [event.job_id for _, event in replay][-1] == str(REPLAY_ROWS + 1)
+    assert [entry.event.job_id for entry in replay][-1] == str(REPLAY_ROWS + 1)
 
 
 def test_nothing_in_means_nothing_stored(journal: Journal) -> None:
     assert journal.append([]) == []
-    assert journal.count() == 0
+    assert len(list(journal.replay())) == 0
     assert list(journal.replay()) == []
 
 
@@ -81,15 +82,15 @@ def test_a_reopened_journal_knows_everything(tmp_path: Path) -> None:
     first.append([ended(1), ended(2, end_time=None, state=None)])
     first.close()
     second = Journal(tmp_path / "journal.sqlite3")
-    assert second.count() == 2
     assert second.append([ended(1)]) == [False]
-    assert [event.end_time for _, event in second.replay()] == [3_001, None]
+    assert [entry.event.end_time for entry in second.replay()] == [3_001, None]
     second.close()
 
 
 def test_unknown_values_come_back_as_none(journal: Journal) -> None:
     journal.append([ended(1, job={"user": None, "mem_req": float("nan"), "nodes_req": 4})])
-    ((_, event),) = journal.replay()
+    (entry,) = journal.replay()
+    event = entry.event
     assert tuple(event.job) == REQUEST_COLUMNS
     assert {name: value for name, value in event.job.items() if value is not None} == {"nodes_req": 4.0}
 
@@ -106,10 +107,10 @@ events = st.builds(Event, texts, texts, times, times, st.none() | times, st.samp
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(events, max_size=6))
 def test_what_was_stored_is_what_comes_back(journal: Journal, batch: list[Event]) -> None:
-    before = max((seq for seq, _ in journal.replay()), default=0)
+    before = max((entry.number for entry in journal.replay()), default=0)
     new = journal.append(batch)
     kept = [event for event, is_new in zip(batch, new, strict=True) if is_new]
-    assert [event for _, event in journal.replay(after=before)] == kept
+    assert [entry.event for entry in journal.replay(after=before)] == kept
     assert journal.append(batch) == [False] * len(batch)
 
 
@@ -121,4 +122,41 @@ def test_threads_that_append_the_same_events_store_each_once(journal: Journal) -
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(new) == journal.count() == 50
+    assert sum(new) == len(list(journal.replay())) == 50
+
+
+LESSON = Lesson("20260101T000000Z-00000000", 3, (0.25, 1.0 / 3.0, 1.0))
+
+
+def test_what_an_end_taught_comes_back_with_it_to_the_bit(journal: Journal) -> None:
+    assert journal.append([ended(1), ended(2)], [LESSON, None]) == [True, True]
+    assert journal.append([ended(1), ended(3)]) == [False, True]
+    assert [entry.lesson for entry in journal.replay()] == [LESSON, None, None]
+
+
+def test_the_mark_changes_with_every_append_of_something_new_and_never_otherwise(journal: Journal) -> None:
+    marks = [journal.mark()]
+    for number in range(50):
+        journal.append([ended(number)])
+        marks.append(journal.mark())
+        journal.append([ended(number)])
+        assert journal.mark() == marks[-1]
+    assert len(set(marks)) == len(marks)
+
+
+def test_another_opening_of_the_file_sees_the_mark_and_the_event(journal: Journal, tmp_path: Path) -> None:
+    other = Journal(tmp_path / "history" / "journal.sqlite3")
+    before = other.mark()
+    journal.append([ended(1)])
+    assert other.mark() == journal.mark() != before
+    assert [entry.event.job_id for entry in other.replay()] == ["1"]
+    assert other.append([ended(1)]) == [False]
+    other.close()
+
+
+def test_a_replay_does_not_wait_for_a_writer(journal: Journal, tmp_path: Path) -> None:
+    journal.append([ended(1)])
+    writer = sqlite3.connect(tmp_path / "history" / "journal.sqlite3", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert [entry.event.job_id for entry in journal.replay()] == ["1"]
+    writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sqlite3
@@ -17,17 +18,35 @@ from rt_predictor_formats.errors import Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-WRITER = """
-import sys
+WRITERS = 4
+"""Processes that write to one journal."""
+
+KILLS = 200
+
+FARM = """
+import os, sys
 from pathlib import Path
 from rt_predictor_core.history.journal import Event, Journal
-journal, number = Journal(Path(sys.argv[1])), int(sys.argv[2])
-while True:
-    numbers = range(number, number + 1 + number % 7)
-    journal.append([Event("", str(n), n, n + 1, n + 2, "FAILED", {"user": "ada", "name": "x" * 200}) for n in numbers])
-    number = numbers.stop
-    print(number, flush=True)
+
+def write(path, cluster, number):
+    journal = Journal(path)
+    while True:
+        numbers = range(number, number + 1 + number % 7)
+        journal.append([Event(cluster, str(n), n, n + 1, n + 2, "FAILED", {"name": "x" * 200}) for n in numbers])
+        number = numbers.stop
+        os.write(1, f"{cluster} {number}\\n".encode())
+
+for order in sys.stdin:
+    for cluster, number in enumerate(order.split()):
+        child = os.fork()
+        if child == 0:
+            write(Path(sys.argv[1]), str(cluster), int(number))
+        os.write(1, f"{cluster} process {child}\\n".encode())
+    for _ in order.split():
+        os.wait()
+    os.write(1, b"over\\n")
 """
+"""Forks writers that begin at the numbers of each line, and says when all of them are dead."""
 
 FULL = """
 import resource, sys
@@ -62,28 +81,44 @@ def filled(path: Path, rows: int = 400) -> Path:
     return path
 
 
-def test_a_kill_at_any_moment_loses_no_acknowledged_event(tmp_path: Path) -> None:
-    path, luck, known = tmp_path / "journal.sqlite3", random.Random(15), 0  # noqa: S311 # not for secrets
-    for _ in range(15):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(known)], stdout=subprocess.PIPE, text=True
-        )
-        assert writer.stdout is not None
-        acknowledged = known
-        for _ in range(luck.randrange(1, 40)):
-            acknowledged = int(writer.stdout.readline())
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")[:-1]
-        writer.stdout.close()
-        assert writer.wait() == -signal.SIGKILL
-        acknowledged = int(rest[-1]) if rest else acknowledged
-        journal = Journal(path)
-        stored = [int(one.job_id) for _, one in journal.replay()]
-        known = journal.count()
-        journal.close()
-        assert stored == list(range(known)), "events are lost, doubled or out of order"
-        assert known >= acknowledged
-    assert known > 100
+def test_kills_at_any_moment_lose_no_acknowledged_event_of_several_writers(tmp_path: Path) -> None:
+    path, luck, known = tmp_path / "journal.sqlite3", random.Random(15), [0] * WRITERS  # noqa: S311 # not for secrets
+    farm = subprocess.Popen(
+        [sys.executable, "-c", FARM, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with farm:
+        for _ in range(KILLS // WRITERS):
+            acknowledged = killed_writers(farm, known, luck)
+            journal = Journal(path)
+            stored = [(int(entry.event.cluster), int(entry.event.job_id)) for entry in journal.replay()]
+            journal.close()
+            for writer in range(WRITERS):
+                own = [job for cluster, job in stored if cluster == writer]
+                assert own == list(range(len(own))), "events are lost, doubled or out of order"
+                assert len(own) >= acknowledged[writer]
+                known[writer] = len(own)
+        farm.kill()
+    assert min(known) > 100
+
+
+def killed_writers(farm: subprocess.Popen[str], known: list[int], luck: random.Random) -> list[int]:
+    """Let writers write at the same time and kill each at any moment; return how much of each was acknowledged."""
+    assert farm.stdin is not None
+    assert farm.stdout is not None
+    farm.stdin.write(" ".join(map(str, known)) + "\n")
+    farm.stdin.flush()
+    acknowledged, processes = list(known), {}
+    left = [luck.randrange(1, 8) for _ in known]
+    while (line := farm.stdout.readline()) != "over\n":
+        writer, *word = line.split()
+        if word[0] == "process":
+            processes[int(writer)] = int(word[1])
+            continue
+        acknowledged[int(writer)] = int(word[0])
+        left[int(writer)] -= 1
+        if left[int(writer)] == 0:
+            os.kill(processes[int(writer)], signal.SIGKILL)
+    return acknowledged
 
 
 def test_a_full_disk_is_named_and_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
@@ -93,7 +128,7 @@ def test_a_full_disk_is_named_and_loses_nothing_that_was_acknowledged(tmp_path: 
     assert problem.startswith(f"{path}: ")
     assert problem.endswith("[HISTORY_NOT_WRITABLE]")
     journal = Journal(path)
-    assert [int(one.job_id) for _, one in journal.replay()] == list(range(int(kept)))
+    assert [int(entry.event.job_id) for entry in journal.replay()] == list(range(int(kept)))
     journal.close()
 
 
@@ -155,7 +190,7 @@ def test_another_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     other.execute("CREATE TABLE accounts (name TEXT)")
     other.close()
     before = path.read_bytes()
-    with pytest.raises(Problem, match="no journal of format 1") as caught:
+    with pytest.raises(Problem, match="no journal of format 2") as caught:
         Journal(path)
     assert caught.value.code == "HISTORY_CORRUPT"
     assert path.read_bytes() == before

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from rt_predictor_api.admission import RETRY_SECONDS
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
 from rt_predictor_api.validation import InvalidRequest
 from rt_predictor_formats.errors import Problem
@@ -29,6 +30,7 @@ FIELD_INVALID = "FIELD_INVALID"
 STATUS = {
     "MESSAGE_MALFORMED": code_pb2.INVALID_ARGUMENT,
     "MESSAGE_TOO_LARGE": code_pb2.RESOURCE_EXHAUSTED,
+    "OVERLOADED": code_pb2.RESOURCE_EXHAUSTED,
     "TOO_MANY_STREAMS": code_pb2.RESOURCE_EXHAUSTED,
     "STREAM_IDLE": code_pb2.RESOURCE_EXHAUSTED,
     "STREAM_TOO_LONG": code_pb2.RESOURCE_EXHAUSTED,
@@ -40,11 +42,18 @@ STATUS = {
     "NO_MODEL": code_pb2.UNAVAILABLE,
     "MODEL_UNKNOWN": code_pb2.NOT_FOUND,
     "HISTORY_NOT_WRITABLE": code_pb2.UNAVAILABLE,
+    "HISTORY_UNAVAILABLE": code_pb2.UNAVAILABLE,
+    "HISTORY_NOT_DURABLE": code_pb2.UNAVAILABLE,
     "HISTORY_CORRUPT": code_pb2.DATA_LOSS,
 }
 """Status of each problem that a call can meet; any other is INTERNAL."""
 
-FOR_THE_ADMINISTRATOR = frozenset({"HISTORY_NOT_WRITABLE", "HISTORY_CORRUPT"})
+RETRY = {"OVERLOADED": RETRY_SECONDS}
+"""After how long to try again [s], told in ``google.rpc.RetryInfo``, where a problem does not tell for itself."""
+
+FOR_THE_ADMINISTRATOR = frozenset(
+    {"HISTORY_NOT_WRITABLE", "HISTORY_UNAVAILABLE", "HISTORY_NOT_DURABLE", "HISTORY_CORRUPT"}
+)
 """Problems whose place and remedy are no business of a caller: those go to the log."""
 
 SHOWN_VIOLATIONS = 5
@@ -134,10 +143,11 @@ def internal_status(incident: str) -> status_pb2.Status:
 
 
 def _retry(problem: Problem) -> list[Message]:
-    if not isinstance(problem, Busy):
+    seconds = problem.retry_seconds if isinstance(problem, Busy) else RETRY.get(problem.code)
+    if seconds is None:
         return []
     told = error_details_pb2.RetryInfo()
-    told.retry_delay.FromNanoseconds(ceil(problem.retry_seconds * 1e9))
+    told.retry_delay.FromNanoseconds(ceil(seconds * 1e9))
     return [told]
 
 

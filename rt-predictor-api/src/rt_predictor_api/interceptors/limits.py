@@ -6,13 +6,14 @@ A call whose deadline passes while it waits for a thread is dropped by gRPC itse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from rt_predictor_api.admission import Admission
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
 from rt_predictor_api.interceptors.errors import DOMAIN
 from rt_predictor_api.settings import Settings, variable
@@ -25,16 +26,22 @@ TRANSPORT_SLACK = 2
 class Limits(OwnCalls):
     """Refuses what is too large or too much, before any work is done for it."""
 
-    def __init__(self, settings: Settings, package: str = DOMAIN) -> None:
+    def __init__(self, settings: Settings, admission: Admission, package: str = DOMAIN) -> None:
         super().__init__(package)
+        self._admission = admission
         self._largest = settings.max_message_bytes
         self._most_streams = settings.max_streams
         self._streams = BoundedSemaphore(settings.max_streams)
 
     def _surrounded(self, handler: grpc.RpcMethodHandler[Any, Any], method: str) -> grpc.RpcMethodHandler[Any, Any]:
         streaming = handler.request_streaming or handler.response_streaming
-        around = self._stream if streaming else lambda *_: nullcontext()
+        around = self._stream if streaming else self._single
         return surround(handler, method, around, self._parser(handler.request_deserializer))
+
+    @contextmanager
+    def _single(self, _method: str, _context: grpc.ServicerContext) -> Iterator[None]:
+        self._admission.require_prompt()
+        yield
 
     @contextmanager
     def _stream(self, _method: str, _context: grpc.ServicerContext) -> Iterator[None]:

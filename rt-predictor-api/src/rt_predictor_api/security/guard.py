@@ -25,7 +25,6 @@ class Guard:
     Parameters
     ----------
     settings, counted: of the service.
-    workers: processes that share the callers; each may spend its share of every caller's budget.
 
     Attributes
     ----------
@@ -39,7 +38,7 @@ class Guard:
         ``INSECURE_LISTEN``, ``SETTING_INVALID``, ``CERTIFICATE_INVALID``, ``ACCESS_INVALID``, ``FILE_UNREADABLE``.
     """
 
-    def __init__(self, settings: Settings, counted: Metrics, workers: int = 1) -> None:
+    def __init__(self, settings: Settings, counted: Metrics) -> None:
         listening.check(settings)
         self._settings = settings
         self._certificate = certificates.kept(settings, counted)
@@ -49,20 +48,11 @@ class Guard:
         self.first: Sequence[grpc.ServerInterceptor[Any, Any]] = [Auth(callers, counted)] if callers.known else []
         self.last: Sequence[grpc.ServerInterceptor[Any, Any]] = []
         if settings.rate_per_second:
-            share = settings.rate_per_second / workers, max(1.0, settings.rate_burst / workers)
-            self.last = [Rates(callers, Budgets(*share, MOST_NAMES, monotonic), counted)]
+            budgets = Budgets(settings.rate_per_second, settings.rate_burst, MOST_NAMES, monotonic)
+            self.last = [Rates(callers, budgets, counted)]
         self._stop = Event()
         self._thread = Thread(target=self._run, name="guard", daemon=True)
         self._log = structlog.get_logger()
-
-    def scraped(self, server: Any) -> None:
-        """Let a metrics server's new connections meet the newest certificate, and none keep the others waiting."""
-        if self._certificate is None:
-            return
-        cert, key = self._settings.tls_cert, self._settings.tls_key
-        # else the handshake of a silent client holds up the thread that accepts
-        server.socket.do_handshake_on_connect = False
-        self._certificate.taken.append(lambda _: server.socket.context.load_cert_chain(cert, key, password=""))
 
     def start(self, port: int) -> None:
         """Tell how the service is secured, and begin to look whether its files change."""

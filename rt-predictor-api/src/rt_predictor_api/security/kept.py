@@ -31,7 +31,6 @@ class Kept(Generic[T]):
     Attributes
     ----------
     value: the newest good one.
-    taken: called with each new value after the first.
 
     Raises
     ------
@@ -47,7 +46,6 @@ class Kept(Generic[T]):
         facts: Callable[[T, T], Mapping[str, Any]],
         counted: Metrics,
     ) -> None:
-        self.taken: list[Callable[[T], None]] = []
         self._what = what
         self._paths = paths
         self._read = read
@@ -83,8 +81,6 @@ class Kept(Generic[T]):
         self.value = value
         self._metrics.count(metrics.SECURITY_RELOADS, self._what, "taken")
         audit.record(f"{self._what} changed", **facts)
-        for tell in self.taken:
-            tell(value)
 
     def _refuse(self, problem: Problem) -> None:
         self._metrics.count(metrics.SECURITY_RELOADS, self._what, "refused")

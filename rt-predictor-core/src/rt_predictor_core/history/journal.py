@@ -2,7 +2,8 @@
 
 A journal is one SQLite database in write-ahead mode with ``synchronous=FULL``: an append that returned survives a
 killed process and a power cut (https://www.sqlite.org/wal.html). Rows are only ever inserted; each carries a
-checksum of its values, because SQLite itself does not notice a flipped byte inside a value.
+checksum of its values, because SQLite itself does not notice a flipped byte inside a value. Several processes of one
+machine may use the same file: SQLite lets one write at a time, and readers never wait for it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 import sqlite3
 import threading
 import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rt_predictor_core.history.mark import SharedMark
 from rt_predictor_core.schema import COLUMNS
 from rt_predictor_formats.errors import Problem
 
@@ -28,7 +30,7 @@ REQUEST_COLUMNS = tuple(
 )
 """What ``Event.job`` may hold: the canonical columns of a request."""
 
-FORMAT = 1
+FORMAT = 2
 """Number of the table layout, kept in the database's ``user_version``."""
 
 APPLICATION = 0x52545048
@@ -41,7 +43,11 @@ BUSY_SECONDS = 30.0
 """How long an append waits for another process that writes to the same journal."""
 
 _NUMBERS = frozenset(c.name for c in COLUMNS if c.name in REQUEST_COLUMNS and c.unit != "text")
-_STORED = ("cluster", "job_id", "submit_time", "finished", "start_time", "end_time", "state", *REQUEST_COLUMNS)
+_LESSON = ("model", "tier", "level_run", "level_interval", "level_wallclock")
+_STORED = (
+    *("cluster", "job_id", "submit_time", "finished", "start_time", "end_time", "state"),
+    *(*REQUEST_COLUMNS, *_LESSON),
+)
 _CREATE = f"""
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -53,6 +59,11 @@ CREATE TABLE IF NOT EXISTS events (
     end_time INTEGER,
     state TEXT,
     {", ".join(f'"{name}" {"REAL" if name in _NUMBERS else "TEXT"}' for name in REQUEST_COLUMNS)},
+    model TEXT,
+    tier INTEGER,
+    level_run REAL,
+    level_interval REAL,
+    level_wallclock REAL,
     checksum INTEGER NOT NULL,
     UNIQUE (cluster, job_id, submit_time, finished)
 )"""
@@ -88,8 +99,32 @@ class Event:
     job: Mapping[str, str | float | None]
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What the end of a job taught the calibration of a model, see ``models.conformal.Calibration.learn``.
+
+    Attributes
+    ----------
+    model: version of the model that had forecast the job. tier: its tier of history.
+    levels: at which levels of that forecast, before calibration, the run time lay.
+    """
+
+    model: str
+    tier: int
+    levels: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event in a journal: its number, which rises, and what it taught, where it taught anything."""
+
+    number: int
+    event: Event
+    lesson: Lesson | None
+
+
 class Journal:
-    """Events in the order in which they were first reported; one file, safe for several threads.
+    """Events in the order in which they were first reported; one file, safe for several threads and processes.
 
     Parameters
     ----------
@@ -104,20 +139,19 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        try:
+        self._reading = threading.Lock()
+        with ExitStack() as opened:
             with self._explained():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = opened.enter_context(closing(self._connect()))
                 self._open()
-        except BaseException:
-            self._connection.close()
-            raise
+                # of its own, so that a replay never waits for the disk
+                self._reader = opened.enter_context(closing(self._connect()))
+                self._mark = opened.enter_context(closing(SharedMark(path.with_name(f"{path.name}-mark"))))
+            self._opened = opened.pop_all()
 
-    def append(self, events: Sequence[Event]) -> list[bool]:
-        """Store events; when this returns they are on disk, and when it raises none of them is.
+    def append(self, events: Sequence[Event], lessons: Sequence[Lesson | None] | None = None) -> list[bool]:
+        """Store events with what they taught; when this returns they are on disk, and when it raises none of them is.
 
         Returns one flag per event: True where it is new, False where its cluster, job id, submit time and kind
         (started, finished) were stored before; the first report of an event stays as it is.
@@ -127,16 +161,21 @@ class Journal:
         Problem
             ``HISTORY_NOT_WRITABLE`` on a full disk and the like, ``HISTORY_CORRUPT`` on a damaged file.
         """
-        rows = [_row(event) for event in events]
+        rows = [_row(event, lesson) for event, lesson in zip(events, lessons or [None] * len(events), strict=True)]
         with self._lock, self._explained(), self._transaction():
             new = [self._connection.execute(_INSERT, row).rowcount == 1 for row in rows]
-        self._count += sum(new)
+        if any(new):
+            self._mark.change()
         return new
 
-    def replay(self, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """Yield the events stored later than sequence number ``after``, in order of arrival, with their numbers.
+    def mark(self) -> int:
+        """Return a number that is another one after every append, of whichever process."""
+        return self._mark()
 
-        Numbers rise, but not by one: a duplicate may use one up. Events appended meanwhile are included.
+    def replay(self, after: int = 0) -> Iterator[Entry]:
+        """Yield what was stored later than the entry ``after``, in order of arrival.
+
+        Numbers rise, but not by one: a duplicate may use one up. What is appended meanwhile is included.
 
         Raises
         ------
@@ -147,17 +186,16 @@ class Journal:
             for seq, *values, checksum in page:
                 if checksum != _checksum(values):
                     raise self._corrupt(f"event {seq} differs from its checksum")
-                yield seq, _event(values)
+                yield Entry(seq, *_entry(values))
             after = page[-1][0]
-
-    def count(self) -> int:
-        """Return how many events are stored."""
-        return self._count
 
     def close(self) -> None:
         """Close the file. Using the journal afterwards is an error of the caller."""
-        with self._lock:
-            self._connection.close()
+        with self._lock, self._reading:
+            self._opened.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
     def _open(self) -> None:
         """Check that the file is a journal, or make it one, and bring its settings in order."""
@@ -178,7 +216,6 @@ class Journal:
             run(f"PRAGMA application_id={APPLICATION}")
             run(f"PRAGMA user_version={FORMAT}")
         self._keep_name()
-        self._count: int = run("SELECT count(*) FROM events").fetchone()[0]
 
     def _keep_name(self) -> None:
         """Bring the file's name to disk: SQLite does so for its log, not for a database that it creates."""
@@ -189,8 +226,8 @@ class Journal:
             os.close(folder)
 
     def _page(self, after: int) -> list[Any]:
-        with self._lock, self._explained():
-            return self._connection.execute(_SELECT, (after,)).fetchall()
+        with self._reading, self._explained():
+            return self._reader.execute(_SELECT, (after,)).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -236,12 +273,13 @@ class Journal:
         )
 
 
-def _row(event: Event) -> tuple[Any, ...]:
+def _row(event: Event, lesson: Lesson | None) -> tuple[Any, ...]:
     """Return what is stored of an event, in the order of the table."""
     job = [_stored(name, event.job.get(name)) for name in REQUEST_COLUMNS]
     finished = int(event.end_time is not None)
     identity = (event.cluster, event.job_id, event.submit_time, finished)
-    values = (*identity, event.start_time, event.end_time, event.state, *job)
+    taught = (lesson.model, lesson.tier, *lesson.levels) if lesson else (None,) * len(_LESSON)
+    values = (*identity, event.start_time, event.end_time, event.state, *job, *taught)
     return (*values, _checksum(values))
 
 
@@ -253,12 +291,14 @@ def _stored(name: str, value: str | float | None) -> str | float | None:
     return None if number != number else number  # noqa: PLR0124 # NaN alone differs from itself
 
 
-def _event(values: Sequence[Any]) -> Event:
-    """Return the event that a row holds."""
-    cluster, job_id, submit_time, _finished, start_time, end_time, state, *job = values
-    return Event(
+def _entry(values: Sequence[Any]) -> tuple[Event, Lesson | None]:
+    """Return the event that a row holds, and what it taught."""
+    cluster, job_id, submit_time, _finished, start_time, end_time, state, *rest = values
+    job, (model, tier, *levels) = rest[: -len(_LESSON)], rest[-len(_LESSON) :]
+    event = Event(
         cluster, job_id, submit_time, start_time, end_time, state, dict(zip(REQUEST_COLUMNS, job, strict=True))
     )
+    return event, None if model is None else Lesson(model, tier, tuple(levels))
 
 
 def _checksum(values: Sequence[Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Lock
-from typing import Protocol
 
 import numpy as np
 
@@ -14,18 +13,6 @@ from rt_predictor_core.history.journal import Event
 from rt_predictor_core.history.log import GOOD_STATE
 from rt_predictor_core.history.state import Ended, State, asked_of
 from rt_predictor_core.requests import Requests, identity
-
-
-class HistoryStore(Protocol):
-    """What the service needs of a history, in memory or elsewhere."""
-
-    def observe(self, events: Sequence[Event]) -> list[bool]:
-        """Take in events in the order given; False for one that was known already."""
-        ...
-
-    def read(self, requests: Requests) -> HistoryRows:
-        """Return what is known of each request as of its submit time."""
-        ...
 
 
 class MemoryStore:
@@ -51,18 +38,21 @@ class MemoryStore:
         with self._lock:
             return [self._observe(event, asked, i) for i, event in enumerate(events)]
 
+    def known(self, events: Sequence[Event]) -> list[bool]:
+        """Return for which events ``observe`` would return False, each by itself."""
+        with self._lock:
+            return [self._known_already(event, _job(event)) for event in events]
+
     def read(self, requests: Requests) -> HistoryRows:
         """Return what is known of each request as of its submit time."""
         with self._lock:
             return self._state.read(requests)
 
     def _observe(self, event: Event, asked: Asked, i: int) -> bool:
-        job = (event.cluster, identity(event.job_id, event.submit_time))
-        if job in self._ended or self._in_snapshot(job[1], event.end_time):
+        job = _job(event)
+        if self._known_already(event, job):
             return False
         if event.end_time is None:
-            if job in self._started:
-                return False
             self._started[job] = event.start_time
             self._state.observe_start(asked, i, event.start_time)
             return True
@@ -79,8 +69,18 @@ class MemoryStore:
         self._ended.add(job)
         return True
 
+    def _known_already(self, event: Event, job: tuple[str, int]) -> bool:
+        if job in self._ended or self._in_snapshot(job[1], event.end_time):
+            return True
+        return event.end_time is None and job in self._started
+
     def _in_snapshot(self, job: int, end: int | None) -> bool:
         place = np.searchsorted(self._known, np.uint64(job))
         if place < len(self._known) and self._known[place] == job:
             return True
         return end is not None and end < self._known_from
+
+
+def _job(event: Event) -> tuple[str, int]:
+    """Return what makes a job the same: its cluster and its identity there."""
+    return event.cluster, identity(event.job_id, event.submit_time)

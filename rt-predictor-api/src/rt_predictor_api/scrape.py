@@ -1,0 +1,82 @@
+"""What a scrape answers: the metrics of one process, or of several as one."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from rt_predictor_api.ports import unusable
+from rt_predictor_api.settings import Settings
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the Prometheus library lets a process write its metrics for others to read, if this is set."""
+
+
+def expose(registry: CollectorRegistry, settings: Settings) -> Any:
+    """Serve metrics in a thread of their own and return the server.
+
+    Raises
+    ------
+    Problem
+        ``PORT_IN_USE`` or ``ADDRESS_UNUSABLE``.
+    """
+    host = settings.metrics_host or settings.host
+    cert, key = (str(path) if path else None for path in (settings.tls_cert, settings.tls_key))
+    try:
+        server, _ = start_http_server(settings.metrics_port, host, registry, cert, key)
+    except OSError:
+        raise unusable(host, settings.metrics_port, "metrics_port") from None
+    if cert and key:
+        _renew(server, cert, key)
+    return server
+
+
+def _renew(server: Any, cert: str, key: str) -> None:
+    """Let each new connection meet the newest certificate that fits its key, and none keep the others waiting."""
+    # else the handshake of a silent client holds up the thread that accepts
+    server.socket.do_handshake_on_connect = False
+    accept = server.get_request
+
+    def renewed() -> Any:
+        with suppress(OSError):  # half of a new pair: the one that fits stays
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+            server.socket.context.load_cert_chain(cert, key, password="")
+        return accept()
+
+    server.get_request = renewed
+
+
+def gather(folder: Path, processes: Callable[[], Iterable[int]], registry: CollectorRegistry) -> None:
+    """Let a registry tell the metrics that processes write to ``folder``, and their use of the machine, added up."""
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # the library has no type here
+    registry.register(_Processes(processes))
+
+
+class _Processes(Collector):
+    """``process_*`` of several processes, as one would tell them of itself: summed, the start time of the oldest."""
+
+    def __init__(self, processes: Callable[[], Iterable[int]]) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric with the sum of its samples."""
+        gathered: dict[str, Metric] = {}
+        for process in self._processes():
+            one = ProcessCollector(pid=lambda process=process: process, registry=None)  # type: ignore[misc]
+            for metric in one.collect():
+                known = gathered.setdefault(metric.name, metric)
+                if known is not metric:
+                    known.samples = [_joined(*pair) for pair in zip(known.samples, metric.samples, strict=True)]
+        yield from gathered.values()
+
+
+def _joined(one: Any, other: Any) -> Any:
+    join = min if one.name.endswith("start_time_seconds") else sum
+    return one._replace(value=join((one.value, other.value)))

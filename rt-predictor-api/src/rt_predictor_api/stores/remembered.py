@@ -1,0 +1,135 @@
+"""What was forecast of which job, until the job ends: shared by the processes of a machine and kept over a restart."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+
+import structlog
+
+from rt_predictor_api.live import Identity, Said
+
+WRITE_SECONDS = 0.05
+"""How long a forecast may be in the memory of one process only: writing each at once would cost more than making it."""
+
+BUSY_SECONDS = 5.0
+"""How long to wait for another process that writes."""
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS said (job TEXT NOT NULL, submit INTEGER NOT NULL, said TEXT NOT NULL,
+PRIMARY KEY (job, submit))"""
+
+
+class Remembered:
+    """The newest forecasts by identity, at most ``most``, in an SQLite file; safe for several threads and processes.
+
+    They are worth comparisons with what comes true, nothing else. So they are written without waiting for the disk,
+    and a file that is damaged or cannot be used is made anew, or done without.
+    """
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._path, self._most = path, most
+        self._waiting: OrderedDict[Identity, Said] = OrderedDict()
+        self._lock = Lock()
+        self._using = Lock()
+        self._log = structlog.get_logger()
+        self._connection = self._open() or self._anew()
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="remember", daemon=True)
+        self._thread.start()
+
+    def keep(self, forecasts: Iterable[tuple[Identity, Said]]) -> None:
+        """Remember forecasts; a later one of the same job replaces the earlier."""
+        with self._lock:
+            for identity, said in forecasts:
+                self._waiting[identity] = said
+                self._waiting.move_to_end(identity)
+            while len(self._waiting) > self._most:
+                self._waiting.popitem(last=False)
+
+    def find(self, identities: Sequence[Identity]) -> list[Said | None]:
+        """Return what was said of jobs; None where nothing is remembered."""
+        with self._lock:
+            waiting = [self._waiting.get(identity) for identity in identities]
+        stored = iter(self._read([identity for identity, one in zip(identities, waiting, strict=True) if one is None]))
+        return [next(stored) if one is None else one for one in waiting]
+
+    def forget(self, identities: Iterable[Identity]) -> None:
+        """Give up what was said of jobs."""
+        gone = list(identities)
+        with self._lock:
+            for identity in gone:
+                self._waiting.pop(identity, None)
+        self._write("DELETE FROM said WHERE job = ? AND submit = ?", gone)
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._stop.set()
+        self._thread.join()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(WRITE_SECONDS):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, OrderedDict()
+        if not waiting:
+            return
+        rows = [(*identity, _text(said)) for identity, said in waiting.items()]
+        # a replaced row gets a new number, so numbers tell the age
+        self._write("INSERT OR REPLACE INTO said VALUES (?, ?, ?)", rows)
+        self._write("DELETE FROM said WHERE rowid <= (SELECT max(rowid) FROM said) - ?", [(self._most,)])
+
+    def _read(self, identities: Sequence[Identity]) -> list[Said | None]:
+        query = "SELECT said FROM said WHERE job = ? AND submit = ?"
+        with self._using, suppress(sqlite3.Error, ValueError, TypeError):
+            if self._connection is not None:
+                found = [self._connection.execute(query, identity).fetchone() for identity in identities]
+                return [None if row is None else _said(row[0]) for row in found]
+        return [None] * len(identities)
+
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        with self._using:
+            if self._connection is None or not rows:
+                return
+            try:
+                with self._connection:
+                    self._connection.executemany(statement, rows)
+            except sqlite3.Error as error:
+                self._log.warning("forecasts not remembered", path=str(self._path), problem=str(error))
+
+    def _open(self) -> sqlite3.Connection | None:
+        try:
+            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(_CREATE)
+        except sqlite3.Error as error:
+            self._log.warning("remembered forecasts not read", path=str(self._path), problem=str(error))
+            return None
+        return connection
+
+    def _anew(self) -> sqlite3.Connection | None:
+        for name in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                self._path.with_name(self._path.name + name).unlink()
+        return self._open()
+
+
+def _text(said: Said) -> str:
+    return json.dumps([said.median, said.lower, said.upper, said.plain, said.tier, said.version])
+
+
+def _said(text: str) -> Said:
+    median, lower, upper, plain, tier, version = json.loads(text)
+    return Said(median, lower, upper, tuple(plain), tier, version)
