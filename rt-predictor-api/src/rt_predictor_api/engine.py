@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import compress, islice
 from threading import Lock
 
 import numpy as np
@@ -131,6 +132,8 @@ class Engine:
         self._live.learn(events, said, new)
         self._metrics.count(metrics.REPORTS, "accepted", by=sum(new))
         self._metrics.count(metrics.REPORTS, "duplicate", by=len(new) - sum(new))
+        for kind, learned in Counter(event.kind for event in compress(events, new)).items():
+            self._metrics.count(metrics.LEARNED, kind, by=learned)
         return new
 
     def adopt(self, artifact: Artifact) -> None:
@@ -165,16 +168,16 @@ class Engine:
             calibration.read[:] = kept
 
     def _calibrate(self, served: Served, ended: Sequence[tuple[Event, Said]]) -> None:
-        """Move the calibration by new ends, as training does; a job that took no time is no run there either.
+        """Move the calibration by new ends, as training does.
 
         Forecasts that are made meanwhile read levels from before or after: each is one number.
         """
         forecaster, version = served.artifact.forecaster, served.artifact.manifest.version
         learnt = 0
         for event, said in ended:
-            if event.end_time is None or event.end_time <= event.start_time or said.version != version:
+            if event.run_time is None or said.version != version:
                 continue
-            run = np.array([float(event.end_time - event.start_time)])
+            run = np.array([float(event.run_time)])
             level = forecaster.level_of(np.array([said.plain]), _submitted([event]).wallclock_req, run)
             forecaster.calibration.learn(said.tier, level[0])
             learnt += 1
@@ -235,7 +238,7 @@ def _warm(served: Served) -> None:
     """Compile everything that the first calls need, on a history of its own."""
     event = Event("", "warm", 0, 1, 2, "COMPLETED", _EXAMPLE)
     history = MemoryStore(State(), np.zeros(0, np.uint64), 0)
-    history.observe([Event("", "warm", 0, 1, None, None, _EXAMPLE), event])
+    history.observe([replace(event, start_time=None, end_time=None), replace(event, end_time=None), event])
     for rows in (1, 3):
         requests = _submitted([event] * rows)
         made = served.artifact.forecaster.forecast(requests, history.read(requests))

@@ -34,8 +34,8 @@ class Said:
 class LiveScores:
     """Remembers the newest forecasts by identity, and counts how reported ends compare; safe for several threads.
 
-    A job that nobody asked about is forecast when its start is reported, or at the latest, and then counted apart,
-    when its end is: the history then knows a little more than it did at the submit time.
+    A job that nobody asked about is forecast when its submission or its start is reported, or at the latest, and then
+    counted apart, when its end is: the history then knows a little more than it did at the submit time.
 
     Parameters
     ----------
@@ -73,20 +73,19 @@ class LiveScores:
         return [(next(now), False) if one is None else (one, True) for one in said]
 
     def learn(self, events: Sequence[Event], said: Sequence[tuple[Said, bool]], new: Sequence[bool]) -> None:
-        """Count each new end against what was ``said`` of its job, and keep what was said of each new start."""
-        started = []
+        """Count each new end against what was ``said`` of its job, and keep what was said of one that is to come."""
+        to_come = []
         for event, (one, earlier), is_new in zip(events, said, new, strict=True):
             if not is_new:
                 continue
             if event.end_time is None:
-                started.append((_identity(event), one))
+                to_come.append((_identity(event), one))
                 continue
             with self._lock:
                 self._said.pop(_identity(event), None)
-            # a job that took no time is no run: training leaves it out as well
-            if event.end_time > event.start_time:
-                self._compare(one, event.end_time - event.start_time, "earlier" if earlier else "at_end")
-        self.remember(started)
+            if event.run_time:
+                self._compare(one, event.run_time, "earlier" if earlier else "at_end")
+        self.remember(to_come)
 
     def _compare(self, said: Said, run_time: float, when: str) -> None:
         side = "below" if run_time < said.lower else "above" if run_time > said.upper else "inside"

@@ -10,10 +10,13 @@ import numpy as np
 
 from rt_predictor_core.features.history import Asked
 from rt_predictor_core.features.table import HistoryRows
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.journal import Event, Kind
 from rt_predictor_core.history.log import GOOD_STATE
 from rt_predictor_core.history.state import Ended, State, asked_of
 from rt_predictor_core.requests import Requests, identity
+
+Identity = tuple[str, int]
+"""A job's cluster, and its identity within that."""
 
 
 class HistoryStore(Protocol):
@@ -31,6 +34,9 @@ class HistoryStore(Protocol):
 class MemoryStore:
     """A history in memory, restored from an artifact's snapshot. Thread-safe.
 
+    What happened to a job counts once, and nothing that comes before something that was told already: a submission
+    that is told after the start puts nothing into the queue.
+
     ``known``, sorted uint64[k], are identities of jobs whose end the snapshot holds already; jobs that ended
     before ``known_from`` [s since 1970] are taken to be in it too.
     """
@@ -39,8 +45,9 @@ class MemoryStore:
         self._state = state
         self._known = known
         self._known_from = known_from
-        self._started: dict[tuple[str, int], int] = {}
-        self._ended: set[tuple[str, int]] = set()
+        self._waiting: dict[Identity, Asked] = {}
+        self._started: dict[Identity, int] = {}
+        self._over: set[Identity] = set()
         self._lock = Lock()
 
     def observe(self, events: Sequence[Event]) -> list[bool]:
@@ -58,14 +65,17 @@ class MemoryStore:
 
     def _observe(self, event: Event, asked: Asked, i: int) -> bool:
         job = (event.cluster, identity(event.job_id, event.submit_time))
-        if job in self._ended or self._in_snapshot(job[1], event.end_time):
+        if event.kind is Kind.SUBMITTED:
+            return self._submit(job, asked, i)
+        self._leave(job)
+        if job in self._over or self._in_snapshot(job[1]):
             return False
+        if event.start_time is None:
+            return self._withdraw(job)
         if event.end_time is None:
-            if job in self._started:
-                return False
-            self._started[job] = event.start_time
-            self._state.observe_start(asked, i, event.start_time)
-            return True
+            return self._start(job, asked, i, event.start_time)
+        if event.end_time < self._known_from:
+            return False
         self._state.observe_end(
             asked,
             i,
@@ -76,11 +86,34 @@ class MemoryStore:
                 start_seen=self._started.pop(job, None),
             ),
         )
-        self._ended.add(job)
+        self._over.add(job)
         return True
 
-    def _in_snapshot(self, job: int, end: int | None) -> bool:
+    def _submit(self, job: Identity, asked: Asked, i: int) -> bool:
+        if job in self._waiting or job in self._started or job in self._over or self._in_snapshot(job[1]):
+            return False
+        # as it was submitted: its request may have been changed by the time it starts
+        self._waiting[job] = Asked(*(column[i : i + 1].copy() for column in asked))
+        self._state.observe_submit(asked, i)
+        return True
+
+    def _leave(self, job: Identity) -> None:
+        if (asked := self._waiting.pop(job, None)) is not None:
+            self._state.observe_leave(asked, 0)
+
+    def _withdraw(self, job: Identity) -> bool:
+        if job in self._started:
+            return False
+        self._over.add(job)
+        return True
+
+    def _start(self, job: Identity, asked: Asked, i: int, start: int) -> bool:
+        if job in self._started:
+            return False
+        self._started[job] = start
+        self._state.observe_start(asked, i, start)
+        return True
+
+    def _in_snapshot(self, job: int) -> bool:
         place = np.searchsorted(self._known, np.uint64(job))
-        if place < len(self._known) and self._known[place] == job:
-            return True
-        return end is not None and end < self._known_from
+        return bool(place < len(self._known) and self._known[place] == job)
