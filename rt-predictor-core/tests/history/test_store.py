@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rt_predictor_core.features import history
 from rt_predictor_core.history.journal import Event
@@ -65,3 +67,14 @@ def test_a_submission_of_a_job_that_the_log_held_puts_nothing_into_the_queue() -
     store = MemoryStore(State(), np.array([identity("1", 100)], np.uint64), known_from=50)
     assert store.observe([event(**SUBMITTED), event(job_id="2", **SUBMITTED)]) == [False, True]
     assert waiting(store) == 1.0
+
+
+@given(told=st.lists(st.tuples(st.integers(1, 4), st.sampled_from([0, 1, 2, 3])), max_size=30))
+def test_whatever_the_order_a_job_waits_if_its_submission_alone_was_told(told: list[tuple[int, int]]) -> None:
+    kinds: tuple[dict[str, object], ...] = (SUBMITTED, STARTED, {}, WITHDRAWN)
+    first = event(job_id="first", job={"user": "bob"}, **SUBMITTED)
+    store, _ = observed(first, *(event(job_id=str(job), **kinds[kind]) for job, kind in told))
+    left = {job for job, kind in told if kind}
+    assert waiting(store) == len({job for job, _ in told} - left)
+    # nothing of a job that left is kept
+    assert len(store._waiting) == 1 + waiting(store)
