@@ -285,3 +285,22 @@ def test_a_job_that_is_over_within_a_second_does_not_run_for_ever() -> None:
     assert State().replay(log_, requests).features[2, running] == 0.0
     still = replace(log_, end=np.array([1, 55, 70]))
     assert State().replay(still, requests).features[2, running] == 1.0
+
+
+@pytest.mark.parametrize(("start", "end"), [(10, 90), (10, -1), (-1, 10)])
+def test_a_job_waits_from_the_second_after_its_submit_until_it_starts_or_is_withdrawn(start: int, end: int) -> None:
+    """Of the rows the first waits; all others ask, and never wait, as the log does not tell what became of them."""
+    moments = [5, 0, 5, 6, 9, 10, 11]
+    requests = Requests.from_rows([{"user": "ada", "submit_time": moment} for moment in moments])
+    untold = np.full(len(moments), -1)
+    starts, ends = untold.copy(), untold.copy()
+    starts[0], ends[0] = start, end
+    log_ = EventLog(
+        *(requests.submit_time, starts, ends, np.maximum(ends - starts, 0).astype(float), requests.wallclock_req),
+        failed=np.zeros(len(moments)),
+        ran=(starts >= 0) & (ends >= 0),
+        identity=np.arange(len(moments), dtype=np.uint64),
+    )
+    jobs = kernel.FEATURES.index("queued_user_jobs")
+    seen = State().replay(log_, requests).features[1:, jobs]
+    np.testing.assert_array_equal(seen, [nan, nan, 1.0, 1.0, 0.0, 0.0])
