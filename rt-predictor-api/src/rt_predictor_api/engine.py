@@ -238,7 +238,10 @@ def _warm(served: Served) -> None:
     """Compile everything that the first calls need, on a history of its own."""
     event = Event("", "warm", 0, 1, 2, "COMPLETED", _EXAMPLE)
     history = MemoryStore(State(), np.zeros(0, np.uint64), 0)
-    history.observe([replace(event, start_time=None, end_time=None), replace(event, end_time=None), event])
+    brief = replace(event, job_id="brief", end_time=event.start_time)
+    history.observe([replace(event, start_time=None, end_time=None)])
+    history.observe([replace(one, end_time=None) for one in (event, brief)])
+    history.observe([event, brief])
     for rows in (1, 3):
         requests = _submitted([event] * rows)
         made = served.artifact.forecaster.forecast(requests, history.read(requests))

@@ -69,6 +69,16 @@ def test_a_submission_of_a_job_that_the_log_held_puts_nothing_into_the_queue() -
     assert waiting(store) == 1.0
 
 
+@pytest.mark.parametrize("told", [[{}], [STARTED, {}], [SUBMITTED, STARTED, {}]])
+def test_a_job_that_took_no_time_teaches_nothing_and_neither_runs_nor_waits(told: list[dict[str, object]]) -> None:
+    store, new = observed(event(job_id="2", **SUBMITTED), *(event(**{"end_time": 110, **one}) for one in told))
+    rows = store.read(Requests.from_rows([{"user": "ada", "wallclock_req": 600.0, "submit_time": 10_000}]))
+    assert all(new)
+    assert (rows.tier[0], rows.jobs[0], waiting(store)) == (0, 0, 1.0)
+    running = rows.features[0, history.FEATURES.index("now_running")]
+    assert np.isnan(running) or running == 0.0
+
+
 @given(told=st.lists(st.tuples(st.integers(1, 4), st.sampled_from([0, 1, 2, 3])), max_size=30))
 def test_whatever_the_order_a_job_waits_if_its_submission_alone_was_told(told: list[tuple[int, int]]) -> None:
     kinds: tuple[dict[str, object], ...] = (SUBMITTED, STARTED, {}, WITHDRAWN)

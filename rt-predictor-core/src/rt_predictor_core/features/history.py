@@ -141,6 +141,13 @@ def observe_start(asked: Asked, i: int, start: int, nearby: Nearby) -> None:
 
 
 @njit(cache=True, nogil=True)
+def forget_start(asked: Asked, i: int, start: int, nearby: Nearby) -> None:
+    """Take in that job ``i``, whose ``start`` was taken in, runs no more, and was no run."""
+    traits = traits_of(asked.request[i], asked.processors[i], asked.stem[i])
+    neighbours.forget_start(asked.keys[i], traits, start, nearby)
+
+
+@njit(cache=True, nogil=True)
 def observe_end(
     asked: Asked,
     i: int,

@@ -86,6 +86,11 @@ class State:
         self._make_room()
         kernel.observe_start(asked, i, start, self._nearby)
 
+    def forget_start(self, asked: Asked, i: int, start: int) -> None:
+        """Take in that job ``i`` of those asked, whose ``start`` was observed, is over and was no run."""
+        self._make_room()
+        kernel.forget_start(asked, i, start, self._nearby)
+
     def observe_end(self, asked: Asked, i: int, ended: Ended) -> None:
         """Take in that job ``i`` of those asked ended."""
         self._make_room()

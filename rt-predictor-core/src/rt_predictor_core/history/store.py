@@ -76,17 +76,14 @@ class MemoryStore:
             return self._start(job, asked, i, event.start_time)
         if event.end_time < self._known_from:
             return False
-        self._state.observe_end(
-            asked,
-            i,
-            Ended(
-                end=event.end_time,
-                run=float(event.end_time - event.start_time),
-                failed=event.state not in {None, GOOD_STATE},
-                start_seen=self._started.pop(job, None),
-            ),
-        )
         self._over.add(job)
+        start = self._started.pop(job, None)
+        if event.run_time is not None:
+            failed = event.state not in {None, GOOD_STATE}
+            ended = Ended(end=event.end_time, run=float(event.run_time), failed=failed, start_seen=start)
+            self._state.observe_end(asked, i, ended)
+        elif start is not None:  # no run, and training leaves it out as well
+            self._state.forget_start(asked, i, start)
         return True
 
     def _submit(self, job: Identity, asked: Asked, i: int) -> bool:
