@@ -274,7 +274,7 @@ def _event(event: job_pb2.JobEvent) -> Event:
         cluster=event.cluster,
         job_id=event.job.job_id,
         submit_time=row.pop("submit_time"),
-        start_time=event.start_time.seconds,
+        start_time=event.start_time.seconds if event.HasField("start_time") else None,
         end_time=event.end_time.seconds if ended else None,
         state=job_pb2.JobState.Name(event.state).removeprefix("JOB_STATE_") if ended and event.state else None,
         job=row,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 import structlog
@@ -111,6 +113,8 @@ class Engine:
         self._live.learn(events, told, new)
         self._metrics.count(metrics.REPORTS, "accepted", by=sum(new))
         self._metrics.count(metrics.REPORTS, "duplicate", by=len(new) - sum(new))
+        for kind, learned in Counter(event.kind for event in compress(events, new)).items():
+            self._metrics.count(metrics.LEARNED, kind, by=learned)
         return new
 
     def adopt(self, artifact: Artifact) -> None:

@@ -17,6 +17,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from rt_predictor_core.history.journal import Kind
+
 CALL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 ERROR_SECONDS = (60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200, 230_400)
 
@@ -88,11 +90,12 @@ MODEL_LAST_SUBMIT = Metric(
 MODEL_LOADS = Metric("rtpredictor_model_loads_total", Counter, "Artifacts adopted or refused.", ("outcome",))
 JOURNAL_EVENTS = Metric("rtpredictor_journal_events", Gauge, "Reported events on disk.", of_all="livemax")
 REPORTS = Metric("rtpredictor_reported_events_total", Counter, "Reported events by outcome.", ("outcome",))
+LEARNED = Metric("rtpredictor_learned_events_total", Counter, "Reported events that were new, by kind.", ("kind",))
 LIVE_ERROR = Metric(
     "rtpredictor_live_absolute_error_seconds",
     Histogram,
     "Difference between a reported run time and its forecast median. forecast=earlier: made before the end was known "
-    "(asked for, or when the start was reported); forecast=at_end: made when the end was reported.",
+    "(asked for, or when the submission or the start was reported); forecast=at_end: made when the end was reported.",
     ("forecast",),
     ERROR_SECONDS,
 )
@@ -122,6 +125,7 @@ OWN = (
     MODEL_LOADS,
     JOURNAL_EVENTS,
     REPORTS,
+    LEARNED,
     LIVE_ERROR,
     LIVE_ENDS,
 )
@@ -133,6 +137,7 @@ TABLE = OWN + SUPERVISED
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
     MODEL_LOADS: [("adopted",), ("refused",)],
     REPORTS: [("accepted",), ("duplicate",), ("rejected",)],
+    LEARNED: [(kind.value,) for kind in Kind],
     LIVE_ENDS: [(forecast, side) for forecast in ("earlier", "at_end") for side in ("below", "inside", "above")],
     LIVE_ERROR: [("earlier",), ("at_end",)],
 }

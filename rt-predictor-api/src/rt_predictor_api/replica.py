@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import Protocol
@@ -100,10 +101,10 @@ class Replica:
         return self._store.known(events)
 
     def lesson(self, event: Event, told: Said) -> Lesson | None:
-        """Return what an end teaches; a job that took no time is no run in training either."""
-        if event.end_time is None or event.end_time <= event.start_time or told.version != self.version:
+        """Return what an end teaches; a job that took no time is no run in training either, nor one that never ran."""
+        if event.run_time is None or told.version != self.version:
             return None
-        run = np.array([float(event.end_time - event.start_time)])
+        run = np.array([float(event.run_time)])
         plain, wallclock = np.array([told.plain]), submitted([event]).wallclock_req
         (levels,) = self.artifact.forecaster.level_of(plain, wallclock, run).tolist()
         return Lesson(self.version, told.tier, tuple(levels))
@@ -112,7 +113,10 @@ class Replica:
         """Compile everything that the first calls need, on a history of its own."""
         event = Event("", "warm", 0, 1, 2, "COMPLETED", _EXAMPLE)
         history = MemoryStore(State(), np.zeros(0, np.uint64), 0)
-        history.observe([Event("", "warm", 0, 1, None, None, _EXAMPLE), event])
+        brief = replace(event, job_id="brief", end_time=event.start_time)
+        history.observe([replace(event, start_time=None, end_time=None)])
+        history.observe([replace(one, end_time=None) for one in (event, brief)])
+        history.observe([event, brief])
         for rows in (1, 3):
             requests = submitted([event] * rows)
             made = self.artifact.forecaster.forecast(requests, history.read(requests))

@@ -160,7 +160,7 @@ class Client:
             return bytes(self._prediction.PredictBatch(request, timeout=self._stream_timeout).arrow_results)
 
     def report(self, events: Iterable[Mapping[str, Any]]) -> ReportResult:
-        """Report started and finished jobs; returns when the accepted ones are on the service's disk and used.
+        """Report what happened to jobs; returns when the accepted ones are on the service's disk and used.
 
         Rejected events carry their position in ``events``, those that could not even be sent among them.
         """

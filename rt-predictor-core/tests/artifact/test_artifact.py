@@ -13,9 +13,10 @@ from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, UNFINISHED,
 from rt_predictor_core.artifact.load import load, newest, versions
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, new_version, publish
+from rt_predictor_core.features import history
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.journal import Event
-from rt_predictor_core.history.state import State
+from rt_predictor_core.history.state import State, asked_of
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.trees import BinaryForest
 from rt_predictor_core.requests import Requests
@@ -55,16 +56,16 @@ def manifest(version: str) -> Manifest:
     )
 
 
-def files() -> dict[str, bytes]:
+def files(state: State) -> dict[str, bytes]:
     return {
-        HISTORY: arrays_to_bytes({**State().snapshot(), KNOWN: np.zeros(0, np.uint64)}),
+        HISTORY: arrays_to_bytes({**state.snapshot(), KNOWN: np.zeros(0, np.uint64)}),
         CHANCE: arrays_to_bytes(CHANCE_FOREST.arrays()),
         member_arrays("one"): arrays_to_bytes(FOREST.arrays()),
     }
 
 
-def put(models: Path, version: str) -> Path:
-    return publish(models, manifest(version), files())
+def put(models: Path, version: str, state: State | None = None) -> Path:
+    return publish(models, manifest(version), files(state or State()))
 
 
 def test_what_was_published_is_what_is_loaded(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_a_manifest_from_before_the_dial_was_measured_is_read(tmp_path: Path) ->
 
 def test_the_dial_comes_back_as_it_was_published(tmp_path: Path) -> None:
     dial = ({"risk": 0.1, "measured_rate": 0.09, "bound_to_request": 0.7},)
-    path = publish(tmp_path, replace(manifest("v1"), dial=dial), files())
+    path = publish(tmp_path, replace(manifest("v1"), dial=dial), files(State()))
     assert load(path).manifest.dial == dial
 
 
@@ -211,3 +212,15 @@ def test_a_job_that_the_log_held_already_does_not_count_again() -> None:
 
     store = MemoryStore(State(), np.array([identity("1", 100)], np.uint64), known_from=50)
     assert store.observe([event(), event(job_id="2", end_time=49), event(job_id="2")]) == [False, False, True]
+
+
+def test_what_waits_is_unknown_until_a_submission_is_reported(tmp_path: Path) -> None:
+    lived = State()
+    lived.observe_submit(asked_of(Requests.from_rows([{"user": "ada", "submit_time": 5}])), 0)
+    store = load(put(tmp_path, "v1", state=lived)).history()
+    asked = Requests.from_rows([{"user": "ada", "submit_time": 200}])
+    jobs = history.FEATURES.index("queued_user_jobs")
+    store.observe([event(job_id="2", end_time=None, state=None)])
+    assert np.isnan(store.read(asked).features[0, jobs])
+    store.observe([event(start_time=None, end_time=None, state=None)])
+    assert store.read(asked).features[0, jobs] == 1.0

@@ -177,6 +177,7 @@ def _manifest(models: Path, facts: Facts, profile: Profile, result: Result, stag
         created=int(now),
         features=FINGERPRINT,
         profile=profile.name,
+        queued=profile.queued,
         sources=facts.sources,
         jobs=facts.jobs,
         rejected=facts.rejected,

@@ -33,8 +33,12 @@ class Artifact:
     snapshot: dict[str, np.ndarray]
 
     def history(self) -> MemoryStore:
-        """Return a fresh history that knows what the training log knew."""
+        """Return a fresh history that knows what the training log knew, but not what waits.
+
+        A log tells of jobs once they are over, so nothing of those that wait when it ends.
+        """
         state = State.restore(**{name: self.snapshot[name] for name in SNAPSHOT})
+        state.forget_queue()
         return MemoryStore(state, self.snapshot[KNOWN], self.manifest.known_from)
 
 
