@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from open_inference import inference_pb2_grpc
 from rt_predictor_api import arrow, metrics
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
@@ -24,6 +25,7 @@ from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.services.history import HistoryService
+from rt_predictor_api.services.inference import InferenceService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
 from rt_predictor_api.settings import Settings, variable
@@ -43,7 +45,7 @@ LEVELS = "calibration.json"
 """Name of the calibration's file beside it."""
 
 SERVICES = ("PredictionService", "HistoryService", "ModelService")
-NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
+NAMES = (*(f"rtpredictor.v1.{name}" for name in SERVICES), "inference.GRPCInferenceService")
 """Services whose health is told, besides that of the whole server, the empty name."""
 
 
@@ -133,6 +135,9 @@ class Service:
             HistoryService(engine, settings, self._metrics), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, self._catalogue), server)
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceService(engine, settings, self._metrics, time.time), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         if settings.reflection:
