@@ -260,6 +260,13 @@ def test_many_bad_rows_are_told_in_few_words(client: Any, refusal: Any) -> None:
     assert client.value('rtpredictor_rows_rejected_total{rpc="ModelInfer"}') == before + 400
 
 
+def test_many_unknown_tensors_are_told_in_few_words(client: Any, refusal: Any) -> None:
+    bad = request({f"{n:04}{'x' * 100}": ("FP64", [1.0]) for n in range(3000)}, *(str(n) for n in range(3000)))
+    assert len(refusal(lambda: client.inference.ModelInfer(bad)).fields) == LISTED_VIOLATIONS + 1
+    del bad.outputs[:]
+    assert len(refusal(lambda: client.inference.ModelInfer(bad)).fields) == LISTED_VIOLATIONS + 1
+
+
 def test_bytes_that_are_no_message_are_refused(client: Any, refusal: Any) -> None:
     call = client.channel.unary_unary(
         "/inference.GRPCInferenceService/ModelInfer",

@@ -92,6 +92,10 @@ def test_wrong_usage_is_one_line_and_two(rtp: Any, arguments: list[str]) -> None
     assert ran.err.startswith("error: rtp")
 
 
+def test_an_address_may_be_called_a_server(rtp: Any, peer: Any) -> None:
+    assert rtp("--server", f"{peer.address},127.0.0.1:1", "health").status == 0
+
+
 def test_nobody_at_the_address_is_three(rtp: Any) -> None:
     ran = rtp("--address", "127.0.0.1:1", "predict")
     assert ran.status == 3

@@ -79,6 +79,7 @@ def calls(server: Server) -> float:
     )
 
 
+@pytest.mark.timeout(600)  # two services are started, and one of them again
 def test_no_call_fails_when_a_replica_is_killed_under_load(replicas: list[Server]) -> None:
     first, second = replicas
     answered = dict.fromkeys(CALLS, 0)

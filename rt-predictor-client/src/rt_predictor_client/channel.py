@@ -27,7 +27,7 @@ KEEPALIVE_SECONDS = 30
 """How long a connection may be silent before it is probed [s]; the service lets a client ask every 10 s at most."""
 
 REPEATABLE: Mapping[str, tuple[str, ...]] = {
-    # a forecast changes nothing; a stream is sent again only while none of it has been answered
+    # a forecast changes nothing; what is left of a stream that was answered in part, the client sends in another
     "rtpredictor.v1.PredictionService": ("Predict", "PredictBatch", "PredictStream", "PredictRemaining"),
     # an event is known by its cluster, job id and submit time: sent twice, it counts once
     "rtpredictor.v1.HistoryService": ("ReportJobs",),
@@ -56,8 +56,13 @@ SERVICE_CONFIG: dict[str, Any] = {
 }
 """What gRPC does by itself: balancing, and retries after a random part of the backoff."""
 
+REPLICAS_CONFIG = {**SERVICE_CONFIG, "healthCheckConfig": {"serviceName": ""}}
+"""The same for several replicas: one that drains, or has no model yet, is passed by until it says that it serves.
+
+A single service is asked all the same: what it answers says more than that it does not serve.
+"""
+
 _OPTIONS = (
-    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.enable_retries", 1),
     ("grpc.per_rpc_retry_buffer_size", REPEATED_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -76,7 +81,9 @@ def open_channel(address: str, security: Security) -> grpc.Channel:
 
     Raises Problem TOKEN_IN_CLEAR, TLS_FILE_INVALID or ADDRESS_INVALID, and Unreachable for an unknown host.
     """
-    options: list[tuple[str, Any]] = list(_OPTIONS)
+    several = len(_replicas(address)) > 1
+    config = REPLICAS_CONFIG if several else SERVICE_CONFIG
+    options: list[tuple[str, Any]] = [*_OPTIONS, ("grpc.service_config", json.dumps(config))]
     if not security.encrypted:
         if security.token is not None:
             _require_loopback(address)
@@ -85,7 +92,7 @@ def open_channel(address: str, security: Security) -> grpc.Channel:
         return grpc.insecure_channel(target(address), options)
     if security.server_name is not None:
         options.append(("grpc.ssl_target_name_override", security.server_name))
-    elif len(_replicas(address)) > 1:
+    elif several:
         remedy = "give server_name, a name that the certificates of all replicas are for"
         raise Problem("ADDRESS_INVALID", "several replicas and TLS", place=address, remedy=remedy)
     return grpc.secure_channel(target(address), _credentials(security), options)

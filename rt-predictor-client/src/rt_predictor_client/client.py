@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rt_predictor_client.breaker import Breaker
 from rt_predictor_client.channel import open_channel
 from rt_predictor_client.config import DEFAULT_TIMEOUT_SECONDS, BreakerPolicy, Config, Security
-from rt_predictor_client.errors import from_rpc
+from rt_predictor_client.errors import Unreachable, from_rpc
 from rt_predictor_client.feed import Feed
 from rt_predictor_client.requests import (
     Forecast,
@@ -125,21 +126,35 @@ class Client:
         """Yield the forecast of each job, or what was wrong with it, in order and as the answers come.
 
         ``jobs`` is read on another thread, a few messages of ``chunk_rows`` jobs ahead; what it raises is raised here.
+        A stream that breaks off goes on with the first row that was not answered.
         """
         if chunk_rows < 1:
             raise ValueError("chunk_rows must be at least 1")
         feed = Feed(jobs, risk, chunk_rows)
+        end, going = monotonic() + self._stream_timeout, True
+        while going:
+            before = feed.answered
+            try:
+                yield from self._stream(feed, end - monotonic())
+                going = False
+            except Unreachable as error:
+                # gRPC itself tries again what was not answered at all
+                if type(error) is not Unreachable or feed.answered == before:
+                    raise
+        yield from feed.rest()
+
+    def _stream(self, feed: Feed, timeout: float) -> Iterator[Forecast | RowError]:
+        """Yield the results of one call, from the first row that was not answered yet."""
         call = None
         try:
             with self._failures():
                 with self._breaker.calling():  # the first answer says whether the service is there
                     call = self._prediction.PredictStream(
-                        iter(feed), timeout=self._stream_timeout, metadata=self._metadata
+                        feed.requests(), timeout=max(timeout, 0.0), metadata=self._metadata
                     )
                     first = list(islice(call, 1))
                 for response in chain(first, call):
                     yield from feed.answers(response)
-            yield from feed.rest()
         finally:
             if call is not None:
                 call.cancel()

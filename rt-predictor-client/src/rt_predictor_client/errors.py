@@ -145,7 +145,7 @@ _RULES: Mapping[str, _Rule] = {
     "DATA_LOSS": _Rule(ClientError, "SERVICE_FAILED", "the service has lost data", _LOG),
     "UNKNOWN": _Rule(ClientError, "SERVICE_FAILED", "the service failed", _LOG),
 }
-_HANDSHAKES: Mapping[str, _Rule] = {
+_CONNECTIONS: Mapping[str, _Rule] = {
     "CERTIFICATE_VERIFY_FAILED": _Rule(
         Unreachable,
         "TLS_FAILED",
@@ -158,6 +158,12 @@ _HANDSHAKES: Mapping[str, _Rule] = {
         "the service's certificate is for another name",
         "use the name it is for as address, or give it with --server-name NAME",
     ),
+    "backend unhealthy": _Rule(
+        Unreachable,
+        "NOT_SERVING",
+        "no replica serves",
+        "wait until one has a model; rtp --address HOST:PORT health tells it of each",
+    ),
     "handshake": _Rule(
         Unreachable,
         "TLS_FAILED",
@@ -165,7 +171,7 @@ _HANDSHAKES: Mapping[str, _Rule] = {
         "does the service speak TLS there, and does it accept your --cert-file?",
     ),
 }
-"""UNAVAILABLE by what gRPC says of a connection that could not be secured; the first that fits."""
+"""UNAVAILABLE by what gRPC says of a connection that could not be used; the first that fits."""
 
 
 @dataclass
@@ -205,7 +211,7 @@ def from_rpc(error: grpc.RpcError, address: str) -> ClientError:
 
 def _rule(status: str, text: str) -> _Rule:
     if status == "UNAVAILABLE":
-        for words, rule in _HANDSHAKES.items():
+        for words, rule in _CONNECTIONS.items():
             if words in text:
                 return rule
     return _RULES.get(status, _RULES["UNKNOWN"])

@@ -1,10 +1,11 @@
-"""The rows of a stream: on their way to the service, and answered."""
+"""The rows of a stream: on their way to the service, and answered; a stream that breaks off goes on in another call."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
+from threading import Lock
 
 from rt_predictor_client.errors import ClientError
 from rt_predictor_client.requests import Forecast, JobLike, RowError, forecast, job_message, problem_error, row_error
@@ -12,36 +13,67 @@ from rt_predictor_formats.errors import Problem
 from rtpredictor.v1 import job_pb2, prediction_service_pb2
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows of one message: the position of each, or why it was not sent; no ``message`` if none of them was."""
+
+    rows: list[int | RowError]
+    message: prediction_service_pb2.PredictStreamRequest | None
+
+
 class Feed:
-    """Jobs on their way to the service, and those that stay behind because they cannot be sent."""
+    """Jobs on their way to the service, and those that stay behind because they cannot be sent.
+
+    Chunks are kept until they are answered: each call begins with the first that is not.
+    """
 
     def __init__(self, jobs: Iterable[JobLike], risk: float | None, chunk_rows: int) -> None:
         self._jobs = enumerate(jobs)
         self._risk = risk
         self._chunk_rows = chunk_rows
-        self._chunks: deque[list[int | RowError]] = deque()  # per chunk and row: its position, or why it was not sent
+        # gRPC reads the jobs of each call on a thread of its own, and that of a broken call may be in the middle of it
+        self._reading = Lock()
+        self._chunks: dict[int, _Chunk] = {}
+        self._read = 0
         self._failure: BaseException | None = None
+        self.answered = 0
+        """Chunks that have been answered."""
 
-    def __iter__(self) -> Iterator[prediction_service_pb2.PredictStreamRequest]:
+    def requests(self) -> Iterator[prediction_service_pb2.PredictStreamRequest]:
+        """Yield the messages of a call, those of an earlier one that were not answered first."""
+        number = self.answered
+        while (chunk := self._chunk(number)) is not None:
+            number += 1
+            if chunk.message is not None:
+                yield chunk.message
+
+    def _chunk(self, number: int) -> _Chunk | None:
+        """Return a chunk; None after the last, and for a call whose chunks another has had answered."""
+        with self._reading:
+            if number == self._read:
+                self._read_on()
+        return self._chunks.get(number)
+
+    def _read_on(self) -> None:
         try:
-            while chunk := list(islice(self._jobs, self._chunk_rows)):
-                messages = self._convert(chunk)
-                if messages:
-                    yield prediction_service_pb2.PredictStreamRequest(jobs=messages, risk=self._risk)
+            rows = list(islice(self._jobs, self._chunk_rows))
+            if rows:
+                self._chunks[self._read] = self._convert(rows)
+                self._read += 1
         except Exception as failure:  # noqa: BLE001 - gRPC would swallow it on its thread; rest() raises it
             self._failure = failure
 
-    def _convert(self, chunk: list[tuple[int, JobLike]]) -> list[job_pb2.Job]:
+    def _convert(self, jobs: list[tuple[int, JobLike]]) -> _Chunk:
         messages: list[job_pb2.Job] = []
         rows: list[int | RowError] = []
-        for position, job in chunk:
+        for position, job in jobs:
             try:
                 messages.append(job_message(job))
                 rows.append(position)
             except Problem as problem:
                 rows.append(problem_error(problem, position))
-        self._chunks.append(rows)
-        return messages
+        request = prediction_service_pb2.PredictStreamRequest(jobs=messages, risk=self._risk) if messages else None
+        return _Chunk(rows, request)
 
     def answers(self, response: prediction_service_pb2.PredictStreamResponse) -> Iterator[Forecast | RowError]:
         """Yield the results of one answer, with the rows before and between them that were not sent."""
@@ -59,10 +91,10 @@ class Feed:
 
     def _answered(self) -> list[int | RowError]:
         rows: list[int | RowError] = []
-        while self._chunks:
-            chunk = self._chunks.popleft()
-            rows.extend(chunk)
-            if any(not isinstance(row, RowError) for row in chunk):
+        while chunk := self._chunks.pop(self.answered, None):
+            self.answered += 1
+            rows.extend(chunk.rows)
+            if chunk.message is not None:
                 break
         return rows
 
@@ -70,8 +102,9 @@ class Feed:
         """Yield the last rows if none of them could be sent; raises what the jobs' iterable raised."""
         if self._failure is not None:
             raise self._failure
-        while self._chunks:
-            for row in self._chunks.popleft():
+        while chunk := self._chunks.pop(self.answered, None):
+            self.answered += 1
+            for row in chunk.rows:
                 if not isinstance(row, RowError):
                     raise _mismatch(f"no result from row {row} on")
                 yield row
