@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm interop lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,9 @@ data: environment ## download NREL's Eagle data to data/ (253 MB); go on with DA
 
 test: environment ## the environment and all tests that need no container engine, browser or Slurm
 	@$(PYTEST) -n $(WORKERS) -m "not compose and not browser and not slurm" $(ARGS)
+
+interop: ## build grpcurl and grpc-health-probe, which make test asks the service with where they are
+	@scripts/interop.sh
 
 test-compose: environment ## end to end in containers: build, train, predict, restart, clean
 	@scripts/compose.sh available || { echo "error: docker: no engine answers; start one, or use make test" >&2; exit 1; }

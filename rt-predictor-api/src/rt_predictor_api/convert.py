@@ -149,28 +149,33 @@ def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tupl
         out.probability_exceeds_request = exceeds
 
 
+def columns(answer: Answer, risk: float) -> dict[str, np.ndarray]:
+    """Return what is said of the good rows but for the quantiles, by the names of the contract's Arrow answer."""
+    made = answer.forecasts
+    unlimited = np.isnan(made.wallclock_req)
+    return {
+        "median_seconds": made.median,
+        "most_likely_seconds": made.most_likely,
+        "lower_seconds": made.interval[:, 0],
+        "upper_seconds": made.interval[:, 1],
+        "recommended_wallclock_seconds": made.wallclock(risk).astype(np.uint32),
+        "probability_exceeds_request": np.where(unlimited, np.nan, made.exceeds),
+        "tier": np.array(TIERS, object)[made.tier],
+        "history_jobs": made.jobs.astype(np.uint32),
+        "degraded": np.array([STALE, STALE] if answer.stale else [None, NO_WALLCLOCK], object)[unlimited.astype(int)],
+    }
+
+
 def arrow_results(answer: Answer, risk: float) -> bytes:
     """Return one row per row that was asked for, as an Arrow IPC stream with the columns that the contract names."""
     made = answer.forecasts
-    unlimited = np.isnan(made.wallclock_req)
-    seconds = pa.float64()
-    lack = {True: STALE, False: STALE} if answer.stale else {True: NO_WALLCLOCK, False: None}
-    columns: dict[str, tuple[Any, pa.DataType]] = {
-        "median_seconds": (made.median, seconds),
-        "most_likely_seconds": (made.most_likely, seconds),
-        "lower_seconds": (made.interval[:, 0], seconds),
-        "upper_seconds": (made.interval[:, 1], seconds),
-    }
-    for number, level in enumerate(made.levels.tolist()):
-        columns[quantile_column(level)] = (made.quantiles[:, number], seconds)
-    columns |= {
-        "recommended_wallclock_seconds": (made.wallclock(risk).astype(np.uint32), pa.uint32()),
-        "probability_exceeds_request": (np.where(unlimited, np.nan, made.exceeds), seconds),
-        "tier": (np.array(TIERS, object)[made.tier], pa.string()),
-        "history_jobs": (made.jobs, pa.uint32()),
-        "degraded": ([lack[one] for one in unlimited.tolist()], pa.string()),
-    }
-    return arrow.write(columns, answer.asked)
+    told: dict[str, tuple[Any, pa.DataType]] = {}
+    for name, values in columns(answer, risk).items():
+        told[name] = values, pa.string() if values.dtype == object else pa.from_numpy_dtype(values.dtype)
+        if name == "upper_seconds":
+            for number, level in enumerate(made.levels.tolist()):
+                told[quantile_column(level)] = made.quantiles[:, number], pa.float64()
+    return arrow.write(told, answer.asked)
 
 
 def quantile_column(level: float) -> str:

@@ -12,6 +12,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from open_inference import inference_pb2_grpc
 from rt_predictor_api import arrow, metrics
 from rt_predictor_api.admission import Admission
 from rt_predictor_api.catalogue import Catalogue
@@ -24,6 +25,7 @@ from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.ports import unusable
 from rt_predictor_api.scrape import expose
 from rt_predictor_api.services.history import HistoryService
+from rt_predictor_api.services.inference import InferenceService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
 from rt_predictor_api.settings import Settings
@@ -41,7 +43,7 @@ FORECASTS = "forecasts.sqlite3"
 """Name of the file with remembered forecasts in the folder of the history."""
 
 SERVICES = ("PredictionService", "HistoryService", "ModelService")
-NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
+NAMES = (*(f"rtpredictor.v1.{name}" for name in SERVICES), "inference.GRPCInferenceService")
 """Services whose health is told, besides that of the whole server, the empty name."""
 
 
@@ -147,6 +149,9 @@ class Service:
             HistoryService(engine, settings, self._metrics), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, self._catalogue), server)
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceService(engine, settings, self._metrics, time.time), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         if settings.reflection:

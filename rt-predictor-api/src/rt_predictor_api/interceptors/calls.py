@@ -14,6 +14,9 @@ Around = Callable[[str, grpc.ServicerContext], AbstractContextManager[None]]
 
 Parse = Callable[[Any], Any]
 
+OPEN_INFERENCE = "inference"
+"""Package of the public protocol that is served beside our own contract, and in the same way."""
+
 
 def surround(
     handler: grpc.RpcMethodHandler[Any, Any], method: str, around: Around, parse: Parse | None = None
@@ -60,7 +63,7 @@ class OwnCalls(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic for
     """
 
     def __init__(self, package: str) -> None:
-        self._prefix = f"/{package}."
+        self._prefix = (f"/{package}.", f"/{OPEN_INFERENCE}.")
         self._made: dict[str, grpc.RpcMethodHandler[Any, Any] | None] = {}
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
