@@ -12,6 +12,7 @@ import structlog
 
 from rt_predictor_api import metrics
 from rt_predictor_api.asked import Asked
+from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores, Said
 from rt_predictor_api.metrics import Metrics
@@ -57,11 +58,14 @@ class Engine:
     A call that began on one model ends on it, whatever is adopted meanwhile.
     """
 
-    def __init__(self, journal: Journal, levels: KeptLevels, live: LiveScores, counted: Metrics) -> None:
+    def __init__(
+        self, journal: Journal, levels: KeptLevels, live: LiveScores, counted: Metrics, cache: ForecastCache
+    ) -> None:
         self._journal = journal
         self._levels = levels
         self._live = live
         self._metrics = counted
+        self._cache = cache
         self._served: Served | None = None
         self._learning = Lock()
         self._log = structlog.get_logger()
@@ -187,9 +191,17 @@ class Engine:
 
     def _answer(self, asked: Asked) -> Answer:
         served = self._current()
-        forecasts = _forecast(served, asked.requests)
+        forecasts = self._forecasts(served, asked.requests)
         self._count(forecasts)
         return Answer(asked, served.artifact.manifest.version, forecasts)
+
+    def _forecasts(self, served: Served, requests: Requests) -> Forecasts:
+        """Return forecasts as ``_forecast`` does; that of a single job may have been made before."""
+        forecaster, version = served.artifact.forecaster, served.artifact.manifest.version
+        inputs = forecaster.inputs(requests, served.store.read(requests))
+        if len(requests) != 1:
+            return forecaster.told(inputs)
+        return self._cache.get(lambda: (version, inputs.key), lambda: forecaster.told(inputs))
 
     def _current(self) -> Served:
         if self._served is None:

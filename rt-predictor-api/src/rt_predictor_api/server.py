@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from rt_predictor_api import arrow, metrics
+from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
@@ -73,7 +74,8 @@ class Service:
             self._scraped.server_close()
             raise
         live = LiveScores(self._metrics, settings.remembered_forecasts)
-        self._engine = Engine(self._journal, KeptLevels(settings.history / LEVELS), live, self._metrics)
+        cache = ForecastCache(settings.forecast_cache_entries, self._metrics)
+        self._engine = Engine(self._journal, KeptLevels(settings.history / LEVELS), live, self._metrics, cache)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()

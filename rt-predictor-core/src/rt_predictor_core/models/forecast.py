@@ -164,9 +164,16 @@ class Forecaster:
 
     def forecast(self, requests: Requests, history: HistoryRows) -> Forecasts:
         """Forecast jobs from their requests and what the history says of them."""
-        table = assemble(requests, history)
-        read = self.calibration.at(history.tier)
-        return self.finish(Said(self.raw(table), self.chance.evaluate(table)[:, 0]), requests, history, read)
+        return self.told(self.inputs(requests, history))
+
+    def inputs(self, requests: Requests, history: HistoryRows) -> Inputs:
+        """Return what forecasts made now follow from."""
+        return Inputs(requests, history, assemble(requests, history), self.calibration.at(history.tier))
+
+    def told(self, inputs: Inputs) -> Forecasts:
+        """Return the forecasts that follow from the inputs."""
+        said = Said(self.raw(inputs.table), self.chance.evaluate(inputs.table)[:, 0])
+        return self.finish(said, inputs.requests, inputs.history, inputs.read)
 
     def level_of(self, plain: np.ndarray, wallclock_req: np.ndarray, run: np.ndarray) -> np.ndarray:
         """Return what calibration learns from jobs that ended after ``run``, float64[n] in seconds: float64[n, 3].
@@ -192,6 +199,31 @@ class Forecaster:
             chance=np.where(np.isnan(wallclock), np.nan, 1.0 / (1.0 + np.exp(-said.log_odds))),
             usual=np.expm1(history.features[:, _USUAL].astype(np.float64)),
         )
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that forecasts of ``n`` jobs by one forecaster follow from.
+
+    Attributes
+    ----------
+    requests, history: of the jobs. table: float32[n, features]. read: each job's levels, see ``Calibration.at``.
+    """
+
+    requests: Requests
+    history: HistoryRows
+    table: np.ndarray
+    read: np.ndarray
+
+    @property
+    def key(self) -> bytes:
+        """The numbers, to the bit: equal inputs of as many jobs have equal forecasts.
+
+        Requests count by their numbers, which hold the limit; their texts by what the history says of them, which is in
+        the table, and their time by its place in the calendar, which is too.
+        """
+        columns = (self.requests.numbers, self.history.tier, self.history.jobs, self.table, self.read)
+        return b"".join(column.tobytes() for column in columns)
 
 
 @dataclass(frozen=True)
