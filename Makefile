@@ -101,7 +101,7 @@ test-slurm: environment ## the integration with a real Slurm
 lint: environment ## ruff, mypy, buf, import borders: what must hold before a commit
 	@scripts/lint.sh
 
-bench: environment ## the benchmarks, small; in full by name (ARGS=growth, peer, options, backtest)
+bench: environment ## the benchmarks, small; in full by name (ARGS=growth, peer, options, backtest, serving)
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: environment ## resolve requirements/*.in anew; UPGRADE=1 takes the newest versions that fit

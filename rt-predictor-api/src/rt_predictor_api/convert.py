@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import isnan, nan
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -97,33 +98,38 @@ def results(answer: Answer, risk: float, out: Any) -> None:
 
 
 def _only(kind: type[_Told], answer: Answer, risk: float) -> _Told:
-    out = _shared(kind, answer, risk)
+    out = kind()
+    out.CopyFrom(_shared(kind, answer, risk))
     (row,) = _rows(answer, risk)
     _fill(out, row)
     return out
 
 
 def _shared(kind: type[_Told], answer: Answer, risk: float) -> _Told:
-    """Return what all forecasts of an answer have in common; copying it takes half the time of building each."""
-    levels = answer.forecasts.levels.tolist()
+    """Return what all forecasts of an answer have in common, to be copied: that takes half the time of building it."""
+    levels = tuple(answer.forecasts.levels.tolist())
+    return cast("_Told", _template(cast("Any", kind), levels, answer.version, answer.stale, risk))
+
+
+@lru_cache(maxsize=256)
+def _template(kind: Any, levels: tuple[float, ...], version: str, stale: bool, risk: float) -> Any:  # noqa: FBT001 # a key
     return kind(
         interval=forecast_pb2.Interval(nominal_coverage=COVERAGE),
         quantiles=[forecast_pb2.Quantile(level=level) for level in levels],
         recommended_wallclock=forecast_pb2.RecommendedWallclock(risk=risk),
-        model_version=answer.version,
-        degraded=STATED[answer.stale],
+        model_version=version,
+        degraded=STATED[stale],
     )
 
 
 def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
     """Yield the numbers of each good row, as Python numbers; times are from now on, but for the wallclock."""
     made = answer.forecasts
-    passed = made.distribution.elapsed
+    times = [made.quantiles, made.interval, made.median, made.most_likely]
+    if made.elapsed is not None:
+        times = [(column.T - made.elapsed).T for column in times]
     columns = (
-        made.quantiles - passed[:, None],
-        made.interval - passed[:, None],
-        made.median - passed,
-        made.most_likely - passed,
+        *times,
         made.wallclock(risk),
         made.exceeds,
         made.wallclock_req,

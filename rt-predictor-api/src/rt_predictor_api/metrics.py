@@ -64,6 +64,12 @@ FORECASTS = Metric("rtpredictor_forecasts_total", Counter, "Jobs forecast, by ti
 DEGRADED = Metric(
     "rtpredictor_degraded_forecasts_total", Counter, "Forecasts worse than they could be, by reason.", ("reason",)
 )
+FORECAST_CACHE = Metric(
+    "rtpredictor_forecast_cache_total",
+    Counter,
+    "Single jobs asked for, by whether their forecast was kept.",
+    ("outcome",),
+)
 ROWS_REJECTED = Metric(
     "rtpredictor_rows_rejected_total", Counter, "Rows of batches and streams that broke a rule.", ("rpc",)
 )
@@ -117,6 +123,7 @@ OWN = (
     IN_FLIGHT,
     FORECASTS,
     DEGRADED,
+    FORECAST_CACHE,
     ROWS_REJECTED,
     READY,
     MODEL_INFO,
@@ -135,6 +142,7 @@ TABLE = OWN + SUPERVISED
 """All of them. Labels never hold what a caller sent."""
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
+    FORECAST_CACHE: [("hit",), ("miss",)],
     MODEL_LOADS: [("adopted",), ("refused",)],
     REPORTS: [("accepted",), ("duplicate",), ("rejected",)],
     LEARNED: [(kind.value,) for kind in Kind],

@@ -15,7 +15,7 @@ from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.history.journal import Entry, Event, Lesson
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
-from rt_predictor_core.models.forecast import Forecasts
+from rt_predictor_core.models.forecast import Forecasts, Inputs
 from rt_predictor_core.requests import Requests
 
 REPLAY_EVENTS = 2_000
@@ -88,13 +88,17 @@ class Replica:
             self._mark = mark
         return True
 
-    def forecast(self, requests: Requests) -> Forecasts:
-        """Forecast jobs as of their submit times."""
-        return self.artifact.forecaster.forecast(requests, self._store.read(requests))
+    def inputs(self, requests: Requests) -> Inputs:
+        """Return what forecasts of jobs as of their submit times follow from."""
+        return self.artifact.forecaster.inputs(requests, self._store.read(requests))
+
+    def told(self, inputs: Inputs) -> Forecasts:
+        """Return the forecasts that follow from the inputs."""
+        return self.artifact.forecaster.told(inputs)
 
     def said(self, events: Iterable[Event]) -> list[Said]:
         """Return what is to be said of events' jobs, as they were submitted."""
-        return said(self.forecast(submitted(events)), self.version)
+        return said(self.told(self.inputs(submitted(events))), self.version)
 
     def known(self, events: Sequence[Event]) -> list[bool]:
         """Return which events tell nothing new, whether reported before or part of the model's snapshot."""

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from open_inference import inference_pb2_grpc
 from rt_predictor_api import arrow, metrics
 from rt_predictor_api.admission import Admission
+from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
@@ -74,7 +75,9 @@ class Service:
             self._hide()
             raise
         self._remembered = Remembered(settings.history / FORECASTS, settings.remembered_forecasts)
-        self._engine = Engine(self._journal, LiveScores(self._metrics, self._remembered), self._metrics)
+        live = LiveScores(self._metrics, self._remembered)
+        cache = ForecastCache(settings.forecast_cache_entries, self._metrics)
+        self._engine = Engine(self._journal, live, self._metrics, cache)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()

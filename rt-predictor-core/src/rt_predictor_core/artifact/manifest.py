@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from rt_predictor_core.numbers import strict_json
 from rt_predictor_formats.errors import Problem
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Number of the artifact's layout; another one is refused."""
 
 NAME: Final = "manifest.json"
