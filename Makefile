@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm interop lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -85,6 +85,9 @@ data: environment ## download NREL's Eagle data to data/ (253 MB); go on with DA
 test: environment ## the environment and all tests that need no container engine, browser or Slurm
 	@$(PYTEST) -n $(WORKERS) -m "not compose and not browser and not slurm" $(ARGS)
 
+interop: ## build grpcurl and grpc-health-probe, which make test asks the service with where they are
+	@scripts/interop.sh
+
 test-compose: environment ## end to end in containers: build, train, predict, restart, clean
 	@scripts/compose.sh available || { echo "error: docker: no engine answers; start one, or use make test" >&2; exit 1; }
 	@$(PYTEST) -m compose tests/compose $(ARGS)
@@ -98,7 +101,7 @@ test-slurm: environment ## the integration with a real Slurm
 lint: environment ## ruff, mypy, buf, import borders: what must hold before a commit
 	@scripts/lint.sh
 
-bench: environment ## the benchmarks, small; in full by name (ARGS=growth, peer, options, backtest)
+bench: environment ## the benchmarks, small; in full by name (ARGS=growth, peer, options, backtest, serving)
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: environment ## resolve requirements/*.in anew; UPGRADE=1 takes the newest versions that fit

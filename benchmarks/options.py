@@ -18,6 +18,7 @@ import numpy as np
 from fitters import FAILURES
 from logs import add_log_options, log_of
 from results import Benchmark
+from rt_predictor_core.features.table import used_columns
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.target import Target
 from rt_predictor_core.scores import HOUR, pinball
@@ -75,7 +76,7 @@ class Bench:
         wanted = int(variant.rows * min(len(self.pool), profile.train_jobs))
         rows = drawn(self.pool, wanted, np.random.default_rng(seed) if variant.recent else None)
         return Task(
-            train=Fold(self.course.table[rows], self._y(rows)),
+            train=Fold(self.course.inputs(rows, queued=profile.queued), self._y(rows)),
             levels=profile.levels,
             trees=max(1, round(variant.rounds * profile.trees)),
             parameters=variant.settings(name, profile.members[name]),
@@ -86,7 +87,8 @@ class Bench:
 
     def quantiles(self, predict: Any) -> np.ndarray:
         """Return what a fitted member says of the fold, float64[n, levels] in units of the target, none crossing."""
-        said = np.asarray(predict(self.course.table[self.fold]), float).reshape(-1, len(self.profile.levels))
+        used = used_columns(queued=self.profile.queued)
+        said = np.asarray(predict(self.course.table[self.fold, :used]), float).reshape(-1, len(self.profile.levels))
         return np.sort(said, axis=1)
 
     def losses(self, said: np.ndarray) -> dict[str, float]:

@@ -12,11 +12,12 @@ import backtest_cost
 import growth
 import options
 import peer
+import serving
 from results import SMALL, Benchmark, read
 from tables import fill
 
 BENCHMARKS: dict[str, Benchmark] = {
-    module.BENCHMARK.name: module.BENCHMARK for module in (backtest_cost, growth, peer, options)
+    module.BENCHMARK.name: module.BENCHMARK for module in (backtest_cost, growth, peer, options, serving)
 }
 
 

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent
 THIRD_PARTY = ROOT / "third_party"
 OUT = ROOT / "src"
 
+OWN = ("rtpredictor", "open_inference")
+"""Folders with contracts of this service; each becomes a package of its name."""
+
 
 def plugin(name: str) -> str:
     """Return protoc's option for a plug-in of mypy-protobuf, found beside this interpreter or on PATH."""
@@ -29,13 +32,13 @@ def plugin(name: str) -> str:
 
 
 def generate(out: Path = OUT) -> list[Path]:
-    """Write the packages ``rtpredictor.v1`` and ``buf.validate`` below ``out``, replacing what was there.
+    """Write the packages of ``OWN`` and ``buf.validate`` below ``out``, replacing what was there.
 
     Returns the generated files. Raises SystemExit with protoc's own message if the contract is invalid.
     """
-    own = [path.relative_to(ROOT) for path in sorted((ROOT / "rtpredictor").rglob("*.proto"))]
+    own = [path.relative_to(ROOT) for package in OWN for path in sorted((ROOT / package).rglob("*.proto"))]
     vendored = [path.relative_to(THIRD_PARTY) for path in sorted(THIRD_PARTY.rglob("*.proto"))]
-    for package in ("rtpredictor", "buf"):
+    for package in (*OWN, "buf"):
         shutil.rmtree(out / package, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     include = [str(ROOT), str(THIRD_PARTY), str(files("grpc_tools") / "_proto")]
@@ -54,13 +57,13 @@ def generate(out: Path = OUT) -> list[Path]:
     )
     if status != 0:
         raise SystemExit(f"generate.py: protoc failed with status {status}; mend the .proto file that it names above")
-    for package in ("rtpredictor", "buf"):
+    for package in (*OWN, "buf"):
         for folder in (out / package, *(path for path in (out / package).rglob("*") if path.is_dir())):
             (folder / "__init__.py").touch()
             (folder / "py.typed").touch()
     for unused in (out / "buf").rglob("*_pb2_grpc.py*"):
         unused.unlink()
-    return sorted(path for package in ("rtpredictor", "buf") for path in (out / package).rglob("*") if path.is_file())
+    return sorted(path for package in (*OWN, "buf") for path in (out / package).rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from generate import generate
+from generate import OWN, generate
 
 
 class StubsHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's generic parameter is its own build configuration
@@ -19,4 +19,4 @@ class StubsHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's ge
         """Generate the stubs; ``build_data`` names them as artifacts because git ignores them."""
         del version
         generate()
-        build_data["artifacts"] += ["src/rtpredictor", "src/buf"]
+        build_data["artifacts"] += [f"src/{package}" for package in (*OWN, "buf")]

@@ -88,7 +88,7 @@ fingerprint() { # of all that decides what is in .venv; the root too, because th
   .venv/bin/python - "$PWD" <<'PY'
 import hashlib, pathlib, sys
 digest = hashlib.sha256(f"{sys.argv[1]} {sys.version}".encode())
-for pattern in ("requirements/*.txt", "*/pyproject.toml", "proto/*.py", "proto/rtpredictor/v1/*.proto", "proto/third_party/**/*.proto"):
+for pattern in ("requirements/*.txt", "*/pyproject.toml", "proto/*.py", "proto/rtpredictor/v1/*.proto", "proto/open_inference/*.proto", "proto/third_party/**/*.proto"):
     for path in sorted(pathlib.Path().glob(pattern)):
         digest.update(f"{path}\0".encode() + path.read_bytes())
 print(digest.hexdigest())

@@ -21,6 +21,14 @@ SERVICES = {
     "PredictionService": {"Predict", "PredictBatch", "PredictStream", "PredictRemaining"},
     "HistoryService": {"ReportJobs"},
     "ModelService": {"GetModel", "ListModels"},
+    "GRPCInferenceService": {
+        "ServerLive",
+        "ServerReady",
+        "ModelReady",
+        "ServerMetadata",
+        "ModelMetadata",
+        "ModelInfer",
+    },
 }
 
 needs_buf = pytest.mark.skipif(BUF is None, reason="buf is not installed (pip install buf-bin)")
@@ -37,7 +45,7 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     built = buf("build", "--output", str(out))
     assert built.returncode == 0, built.stderr
     files = FileDescriptorSet.FromString(out.read_bytes()).file
-    return [file for file in files if file.package == "rtpredictor.v1"]
+    return [file for file in files if file.package in {"rtpredictor.v1", "inference"}]
 
 
 def comments(file: Any) -> dict[tuple[int, ...], str]:
@@ -61,7 +69,7 @@ def test_the_linter_has_nothing_to_say() -> None:
 
 @needs_buf
 def test_the_contract_is_formatted() -> None:
-    formatted = buf("format", "--diff", "--exit-code", "--path", "rtpredictor")
+    formatted = buf("format", "--diff", "--exit-code", "--path", "rtpredictor", "--path", "open_inference")
     assert formatted.returncode == 0, formatted.stdout
 
 
@@ -83,9 +91,13 @@ def test_every_number_of_a_job_says_its_unit_or_what_is_counted(contract: list[A
 
 
 def test_the_generated_services_offer_every_call() -> None:
+    modules = {
+        "PredictionService": "rtpredictor.v1.prediction_service",
+        "GRPCInferenceService": "open_inference.inference",
+    }
     for service, names in SERVICES.items():
-        module = "prediction_service" if service == "PredictionService" else f"{service.lower()[:-7]}_service"
-        stubs = import_module(f"rtpredictor.v1.{module}_pb2_grpc")
+        module = modules.get(service, f"rtpredictor.v1.{service.lower()[:-7]}_service")
+        stubs = import_module(f"{module}_pb2_grpc")
         assert names <= set(vars(getattr(stubs, f"{service}Servicer")))
 
 

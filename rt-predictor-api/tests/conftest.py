@@ -27,6 +27,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from redis import Redis, RedisError
 
+from open_inference import inference_pb2_grpc
 from rt_predictor_api import logs, settings
 from rt_predictor_api.server import Service
 from rtpredictor.v1 import (
@@ -189,6 +190,7 @@ class Client:
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.history = history_service_pb2_grpc.HistoryServiceStub(self.channel)
         self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.inference = inference_pb2_grpc.GRPCInferenceServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)
 
     def bearer(self, token: str) -> Client:

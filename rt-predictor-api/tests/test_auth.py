@@ -12,7 +12,10 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+import open_inference
 import rtpredictor.v1
+from open_inference.inference_pb2 import ModelMetadataRequest, ServerReadyRequest
+from open_inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from rt_predictor_api.interceptors.auth import permit
 from rt_predictor_api.security import scopes
 from rt_predictor_api.security.access import Caller, issue
@@ -30,6 +33,7 @@ from rtpredictor.v1.prediction_service_pb2 import (
 def calls(client: Any, job: Any, event: Any) -> dict[str, Callable[[], Any]]:
     """Return a good call of every method of the contract, by its name."""
     prediction, history, model = client.prediction, client.history, client.model
+    inference = GRPCInferenceServiceStub(client.channel)
     return {
         "Predict": lambda: prediction.Predict(PredictRequest(job=job())),
         "PredictBatch": lambda: prediction.PredictBatch(PredictBatchRequest(jobs=[job()])),
@@ -38,20 +42,22 @@ def calls(client: Any, job: Any, event: Any) -> dict[str, Callable[[], Any]]:
         "ReportJobs": lambda: history.ReportJobs(iter([ReportJobsRequest(events=[event(1)])])),
         "GetModel": lambda: model.GetModel(GetModelRequest()),
         "ListModels": lambda: model.ListModels(ListModelsRequest()),
+        "ModelMetadata": lambda: inference.ModelMetadata(ModelMetadataRequest(name="rt-predictor")),
     }
 
 
 def contract() -> Iterator[str]:
-    """Yield the path of every call of the contract."""
-    for module in pkgutil.iter_modules(rtpredictor.v1.__path__, "rtpredictor.v1."):
-        if module.name.endswith("_pb2"):
-            described = importlib.import_module(module.name).DESCRIPTOR
-            for service in described.services_by_name.values():
-                yield from (f"/{service.full_name}/{method.name}" for method in service.methods)
+    """Yield the path of every call of the contract, and of the public protocol beside it."""
+    for package in (rtpredictor.v1, open_inference):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            if module.name.endswith("_pb2"):
+                described = importlib.import_module(module.name).DESCRIPTOR
+                for service in described.services_by_name.values():
+                    yield from (f"/{service.full_name}/{method.name}" for method in service.methods)
 
 
 def test_every_call_of_the_contract_has_a_scope_and_no_other() -> None:
-    assert set(scopes.NEEDED) == set(contract())
+    assert set(scopes.NEEDED) == {path for path in contract() if not path.startswith(scopes.OPEN)}
     assert set(scopes.NEEDED.values()) < set(scopes.ALL)
 
 
@@ -64,7 +70,7 @@ def test_every_call_that_the_service_answers_is_open_or_has_a_scope(served: Any)
 
 
 def test_an_unknown_call_needs_the_rarest_scope() -> None:
-    path = "/inference.GRPCInferenceService/ModelInfer"
+    path = "/inference.GRPCInferenceService/RepositoryModelLoad"
     permit(Caller("root", frozenset({"admin"})), path)
     with pytest.raises(Problem, match="the scope admin"):
         permit(Caller("portal", frozenset({"predict", "report"})), path)
@@ -136,6 +142,7 @@ def guarded(trained: Any, serve: Any, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_health_and_reflection_answer_anyone(guarded: Any) -> None:
     client, _, _ = guarded
+    assert GRPCInferenceServiceStub(client.channel).ServerReady(ServerReadyRequest()).ready
     assert client.status("rtpredictor.v1.PredictionService") == "SERVING"
     stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
     (answer,) = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))

@@ -11,6 +11,13 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from open_inference.inference_pb2 import (
+    ModelInferRequest,
+    ModelMetadataRequest,
+    ModelReadyRequest,
+    ServerLiveRequest,
+    ServerReadyRequest,
+)
 from rt_predictor_api.server import NAMES
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
 from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
@@ -56,11 +63,16 @@ def test_without_a_model_every_call_says_unavailable(
             lambda: next(client.prediction.PredictStream(iter([PredictStreamRequest(jobs=[job()])]))),
             lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=[event(1)])])),
             lambda: client.model.GetModel(GetModelRequest()),
+            lambda: client.inference.ModelMetadata(ModelMetadataRequest(name="rt-predictor")),
+            lambda: client.inference.ModelInfer(ModelInferRequest(model_name="rt-predictor")),
         ]
         for call in calls:
             refused = refusal(call)
             assert (refused.code, refused.reason) == ("UNAVAILABLE", "NO_MODEL")
         assert list(client.model.ListModels(ListModelsRequest()).models) == []
+        assert client.inference.ServerLive(ServerLiveRequest()).live
+        assert not client.inference.ServerReady(ServerReadyRequest()).ready
+        assert not client.inference.ModelReady(ModelReadyRequest(name="rt-predictor")).ready
 
 
 def names(client: Any) -> set[str]:

@@ -11,6 +11,8 @@ from typing import Any
 import grpc
 import pyarrow as pa
 
+from open_inference.inference_pb2 import ModelInferRequest
+from open_inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from rt_predictor_api.interceptors.errors import origin
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
 from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
@@ -41,6 +43,18 @@ def payloads() -> list[bytes]:
     return [*made, made[0][:-20], MARK.encode()]
 
 
+def inference(client: Any) -> Any:
+    """Yield calls of the public protocol: a good row, a bad one, an unknown input, an unknown model."""
+    infer = GRPCInferenceServiceStub(client.channel).ModelInfer
+    nodes = ModelInferRequest.InferInputTensor(name="nodes_req", datatype="INT64", shape=[1])
+    for name, count, model in (("user", 1, ""), ("user", 0, ""), (f"{MARK}_input", 1, ""), ("user", 1, MARK)):
+        text = ModelInferRequest.InferInputTensor(name=name, datatype="BYTES", shape=[1])
+        text.contents.bytes_contents.append(MARK.encode())
+        nodes.contents.int64_contents[:] = [count]
+        request = ModelInferRequest(model_name=model or "rt-predictor", inputs=[text, nodes])
+        yield lambda request=request: infer(request)
+
+
 def calls(client: Any, job: Any, event: Any) -> Any:
     """Yield calls of every method with the mark in all that is text, good ones and bad ones."""
     known = {name: value for name, value in SECRET.items() if name in job().DESCRIPTOR.fields_by_name}
@@ -54,6 +68,7 @@ def calls(client: Any, job: Any, event: Any) -> Any:
     yield lambda: client.prediction.PredictBatch(PredictBatchRequest(jobs=jobs))
     for payload in payloads():
         yield lambda payload=payload: client.prediction.PredictBatch(PredictBatchRequest(arrow_jobs=payload))
+    yield from inference(client)
     yield lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=events)] * 2))
     yield lambda: client.model.GetModel(GetModelRequest(version=MARK))
     yield lambda: client.model.ListModels(ListModelsRequest())
@@ -78,6 +93,7 @@ def test_no_line_and_no_metric_holds_what_was_sent(start: Any, access_file: Any,
     assert outcomes >= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNAUTHENTICATED"}
     scraped = service.scrape()
     assert 'rpc="ReportJobs"' in scraped
+    assert 'rtpredictor_requests_total{code="OK",rpc="ModelInfer"} 1.0' in scraped
     assert service.end() == 0
     logged = json.dumps(service.lines())
     assert logged.count('"event": "call"') > 20
@@ -89,10 +105,10 @@ def test_no_line_and_no_metric_holds_what_was_sent(start: Any, access_file: Any,
 def test_an_unforeseen_error_is_logged_without_its_text(served: Any, job: Any, caplog: Any) -> None:
     with served() as client:
         engine = client.service._engine
-        engine._served = MARK  # a part that does not fit: the error names it
+        good, engine._replica = engine._replica, MARK  # a part that does not fit
         with suppress(grpc.RpcError):
             client.prediction.Predict(PredictRequest(job=job()))
-        engine._served = None
+        engine._replica = good
     (failed,) = [record.msg for record in caplog.records if record.levelname == "ERROR"]
     assert failed["reason"] == "INTERNAL"
     assert failed["exception"].endswith("AttributeError")

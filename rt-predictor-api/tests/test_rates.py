@@ -8,6 +8,7 @@ import grpc
 import pyarrow as pa
 import pytest
 
+from open_inference.inference_pb2 import ModelInferRequest
 from rt_predictor_api.interceptors.rates import ROWS_PER_CALL
 from rt_predictor_api.interceptors.rows import rows_of
 from rt_predictor_api.metrics import Metrics
@@ -107,6 +108,19 @@ def test_rows_are_counted_in_every_message(job: Any, event: Any, rows: int) -> N
     assert rows_of(PredictStreamRequest(jobs=[job()] * rows)) == rows
     assert rows_of(ReportJobsRequest(events=[event(1)] * rows)) == rows
     assert rows_of(PredictRequest(job=job())) == 0
+
+
+def test_a_message_that_is_refused_for_its_rows_costs_no_more_than_the_largest(served: Any, job: Any) -> None:
+    with served(**SLOW, max_batch_rows=10, max_arrow_rows=10) as client:
+        with pytest.raises(grpc.RpcError):
+            client.prediction.PredictBatch(PredictBatchRequest(jobs=[job()] * 5_000))
+        assert client.prediction.Predict(PredictRequest(job=job()))
+
+
+def test_tensors_have_the_rows_that_they_say() -> None:
+    tensor = ModelInferRequest.InferInputTensor
+    assert rows_of(ModelInferRequest(inputs=[tensor(shape=[7, 1]), tensor(shape=[7])])) == 7
+    assert rows_of(ModelInferRequest(inputs=[tensor(shape=[-7]), tensor()])) == 0
 
 
 @pytest.mark.parametrize("cut", [1, 9, 100, 333, -1])

@@ -70,6 +70,14 @@ def test_an_event_counts_once_as_it_was_first_told(journal: Journaled) -> None:
     assert [entry.event.end_time for entry in journal.replay(0)] == [3_001, 3_002, None, 3_001]
 
 
+def test_all_that_happens_to_a_job_is_kept(journal: Journaled) -> None:
+    told = [(None, None), (2_000, None), (2_000, 3_000), (None, 3_000)]
+    events = [ended(1, start_time=start, end_time=end, state=None) for start, end in told]
+    assert journal.append(events, [None] * 4) == [True] * 4
+    assert not any(journal.append(events, [None] * 4))
+    assert [(entry.event.start_time, entry.event.end_time) for entry in journal.replay(0)] == told
+
+
 def test_the_mark_changes_with_what_is_new_alone(journal: Journaled) -> None:
     marks = [journal.mark()]
     for number in range(20):

@@ -89,7 +89,7 @@ def test_a_failure_half_way_leaves_the_old_output_and_nothing_else(rtp: Any, pee
     target = tmp_path / "out.csv"
     target.write_text("old\n")
     source = written(tmp_path, HEADER + "a,60,1,,\n" * 1000)
-    peer.refuse(code_pb2.UNAVAILABLE)
+    peer.refuse(code_pb2.DEADLINE_EXCEEDED)
     peer.fail_from_message = 2
     assert rtp("batch", source, "-o", target).status == 3
     assert target.read_text() == "old\n"

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from google.protobuf import duration_pb2
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import code_pb2
 
 import rt_predictor_client
 from rt_predictor_client import errors
@@ -167,31 +166,6 @@ def test_models_come_with_scores_and_times(client: Client) -> None:
     assert oldest.created_time is None
 
 
-def test_unavailable_is_tried_again_for_predict(client: Client, peer: Any) -> None:
-    peer.failures = [status_pb2.Status(code=code_pb2.UNAVAILABLE)] * 2
-    assert client.predict(JOB).median_seconds == 3600
-    assert peer.calls["Predict"] == 3
-
-
-def test_unavailable_is_tried_again_for_what_is_left(client: Client, peer: Any) -> None:
-    peer.failures = [status_pb2.Status(code=code_pb2.UNAVAILABLE)]
-    assert client.predict_remaining(JOB, 600).median_seconds == 3000
-    assert peer.calls["PredictRemaining"] == 2
-
-
-def test_unavailable_is_tried_again_for_report(client: Client, peer: Any) -> None:
-    peer.failures = [status_pb2.Status(code=code_pb2.UNAVAILABLE)]
-    assert client.report([EVENT]).accepted == 1
-    assert peer.calls["ReportJobs"] == 2
-
-
-def test_unavailable_is_not_tried_again_for_other_calls(client: Client, peer: Any) -> None:
-    peer.failures = [status_pb2.Status(code=code_pb2.UNAVAILABLE)]
-    with pytest.raises(errors.Unreachable):
-        client.models()
-    assert peer.calls["ListModels"] == 1
-
-
 def test_the_deadline_holds(peer: Any) -> None:
     peer.hang = threading.Event()
     with Client(peer.address, timeout_seconds=0.3, stream_timeout_seconds=0.3) as hasty:
@@ -205,61 +179,6 @@ def test_the_deadline_holds(peer: Any) -> None:
             with pytest.raises(errors.TimedOut, match="no answer in time"):
                 call()
             assert time.monotonic() - began < 5
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        (code_pb2.UNAVAILABLE, errors.Unreachable),
-        (code_pb2.DEADLINE_EXCEEDED, errors.TimedOut),
-        (code_pb2.INVALID_ARGUMENT, errors.Rejected),
-        (code_pb2.OUT_OF_RANGE, errors.Rejected),
-        (code_pb2.FAILED_PRECONDITION, errors.Rejected),
-        (code_pb2.ALREADY_EXISTS, errors.Rejected),
-        (code_pb2.NOT_FOUND, errors.NotFound),
-        (code_pb2.UNAUTHENTICATED, errors.NotAllowed),
-        (code_pb2.PERMISSION_DENIED, errors.NotAllowed),
-        (code_pb2.RESOURCE_EXHAUSTED, errors.TooMuch),
-        (code_pb2.UNIMPLEMENTED, errors.Outdated),
-        (code_pb2.INTERNAL, errors.ClientError),
-        (code_pb2.UNKNOWN, errors.ClientError),
-    ],
-)
-def test_each_status_is_one_exception(client: Client, peer: Any, code: Any, kind: type) -> None:
-    peer.refuse(code, text="words of the service")
-    with pytest.raises(errors.ClientError) as caught:
-        client.models()
-    assert type(caught.value) is kind
-    assert caught.value.remedy
-    assert peer.address in caught.value.place
-
-
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ClientError)]
-    drawn = {line.split("── ")[1].split()[0]: line for line in (errors.__doc__ or "").splitlines() if "── " in line}
-    assert set(drawn) == {kind.__name__ for kind in kinds}
-    assert all(f"exit {kind.exit_status.value}" in drawn[kind.__name__] for kind in kinds)
-
-
-def test_fields_of_a_bad_request_are_told(client: Client, peer: Any, details: Any) -> None:
-    peer.refuse(code_pb2.INVALID_ARGUMENT, details(**{"job.nodes_req": "must be at least 1", "risk": "too low"}))
-    with pytest.raises(errors.Rejected, match=r"job.nodes_req: must be at least 1; risk: too low") as caught:
-        client.predict(JOB)
-    assert caught.value.fields == (("job.nodes_req", "must be at least 1"), ("risk", "too low"))
-
-
-def test_thing_place_and_remedy_are_the_services_own(client: Client) -> None:
-    with pytest.raises(errors.NotFound) as caught:
-        client.model("nonesuch")
-    assert str(caught.value) == "version: no model 'nonesuch'; list the models [MODEL_UNKNOWN]"
-
-
-def test_when_to_try_again_is_told(client: Client, peer: Any) -> None:
-    retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=2, nanos=500_000_000))
-    peer.refuse(code_pb2.RESOURCE_EXHAUSTED, retry, text="too many calls")
-    with pytest.raises(errors.TooMuch, match=r"too many calls.*try again in 2.5 s") as caught:
-        client.models()
-    assert caught.value.retry_after == 2.5
 
 
 def test_health_is_what_the_service_says(client: Client, peer: Any) -> None:

@@ -15,6 +15,7 @@ import pytest
 from google.rpc import code_pb2
 
 from rt_predictor_client.errors import EXIT_MEANINGS, Exit
+from rtpredictor.v1 import job_pb2
 
 SCHEMA = json.loads((files("rt_predictor_client") / "documents.schema.json").read_text())
 SCRIPT = """#!/bin/bash
@@ -57,10 +58,8 @@ def test_the_version_is_told(rtp: Any) -> None:
 
 def test_exit_statuses_stand_in_one_table(rtp: Any) -> None:
     assert set(EXIT_MEANINGS) == set(Exit)
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
     helped = rtp("--help").out
     for status, meaning in EXIT_MEANINGS.items():
-        assert f"| {status.value} | {meaning} |" in readme
         assert f"  {status.value}  {meaning}\n" in helped
 
 
@@ -92,6 +91,10 @@ def test_wrong_usage_is_one_line_and_two(rtp: Any, arguments: list[str]) -> None
     ran = rtp(*arguments)
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert ran.err.startswith("error: rtp")
+
+
+def test_an_address_may_be_called_a_server(rtp: Any, peer: Any) -> None:
+    assert rtp("--server", f"{peer.address},127.0.0.1:1", "health").status == 0
 
 
 def test_nobody_at_the_address_is_three(rtp: Any) -> None:
@@ -273,19 +276,25 @@ def test_sacct_text_is_reported_and_counts_once(rtp: Any, peer: Any, tmp_path: P
         "3|c|ada|1000|1100|Unknown|RUNNING|1|4|UNLIMITED|x",
         "4|c|ada|1000|1100|1050|FAILED|1|4|01:00:00|x",
         "5|c|ada|then|1100|1200|FAILED|1|4|01:00:00|x",
+        "6|c|ada|1000|None|1300|CANCELLED by 7|1|4|01:00:00|x",
+        "7_[1-9]|c|ada|1000|Unknown|Unknown|PENDING|1|4|01:00:00|x",
+        "8|c|ada|1000|Unknown|Unknown|RUNNING|1|4|01:00:00|x",
     ]
     path.write_text(HEADER + "\n".join(rows) + "\n")
     ran = rtp("report", path)
     assert ran.status == 6
-    assert ran.out.splitlines()[0] == "accepted 2, duplicates 0, rejected 2"
-    assert "passed over 2" in ran.out
+    assert ran.out.splitlines()[0] == "accepted 4, duplicates 0, rejected 2"
+    assert "passed over 3" in ran.out
     assert "rejected: line 6: end_time: must not lie before start_time" in ran.err
     assert "rejected: line 7: submit: 'then' is no time" in ran.err
-    first, running = peer.requests[0], peer.requests[1]
+    first, waits, running, _, withdrawn = peer.requests[:5]
     assert (first.cluster, first.job.name, first.job.wallclock_req, first.state) == ("c", "a|b", 3600, 1)
     assert (running.HasField("end_time"), running.state, running.job.HasField("wallclock_req")) == (False, 0, False)
+    assert [one.HasField("start_time") for one in (waits, withdrawn)] == [False, False]
+    assert [one.HasField("end_time") for one in (waits, withdrawn)] == [False, True]
+    assert (waits.state, withdrawn.state) == (job_pb2.JOB_STATE_UNSPECIFIED, job_pb2.JOB_STATE_CANCELLED)
     again = document(rtp("report", path, "--json").out)
-    assert (again["accepted"], again["duplicates"], again["rejected_total"], again["skipped"]) == (0, 2, 2, 2)
+    assert (again["accepted"], again["duplicates"], again["rejected_total"], again["skipped"]) == (0, 4, 2, 3)
     assert [error["line"] for error in again["rejected"]] == [6, 7]
 
 

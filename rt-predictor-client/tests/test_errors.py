@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from rt_predictor_client.errors import EXIT_MEANINGS, Exit, Outdated, TimedOut, exit_status, from_rpc
 from rt_predictor_formats.errors import Problem
 
-README = Path(__file__).parents[1] / "README.md"
+COMMANDS = Path(__file__).parents[2] / "docs/reference/commands.md"
 EXITS = {
     "UNAVAILABLE": Exit.UNREACHABLE,
     "DEADLINE_EXCEEDED": Exit.UNREACHABLE,
@@ -78,7 +78,14 @@ def test_words_of_the_transport_are_not_shown() -> None:
     assert "--timeout" in error.remedy
 
 
-def test_the_readme_lists_the_exit_statuses() -> None:
-    table = dict(re.findall(r"^\| (\d) \| (.+?) \|$", README.read_text(encoding="utf-8"), re.MULTILINE))
+def test_the_reference_lists_the_exit_statuses() -> None:
+    table = dict(re.findall(r"^\| (\d) \| (.+?) \|", COMMANDS.read_text(encoding="utf-8"), re.MULTILINE))
     assert table == {str(status.value): text for status, text in EXIT_MEANINGS.items()}
     assert set(EXIT_MEANINGS) == set(Exit)
+
+
+def test_the_reference_says_which_status_of_the_service_ends_in_which() -> None:
+    rows = re.findall(r"^\| (\d) \| .+? \| (.*) \|$", COMMANDS.read_text(encoding="utf-8"), re.MULTILINE)
+    told = {status: int(number) for number, statuses in rows for status in re.findall(r"`([A-Z_]+)`", statuses)}
+    statuses = [status for status in grpc.StatusCode if status is not grpc.StatusCode.OK]
+    assert told == {status.name: int(exit_status(from_rpc(Failed(status), "host:1"))) for status in statuses}

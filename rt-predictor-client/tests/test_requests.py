@@ -81,6 +81,14 @@ def test_a_job_that_runs_has_neither_end_nor_state() -> None:
     assert event.state == job_pb2.JOB_STATE_UNSPECIFIED
 
 
+def test_a_job_that_waits_has_neither_start_nor_end_and_one_that_never_ran_an_end_alone() -> None:
+    waits = event_message({"job_id": "1", "submit_time": 5, "start_time": None, "end_time": None, "state": "PENDING"})
+    gone = event_message({"job_id": "1", "submit_time": 5, "start_time": None, "end_time": 9, "state": "CANCELLED"})
+    assert [waits.HasField("start_time"), waits.HasField("end_time"), waits.state] == [False, False, 0]
+    assert [gone.HasField("start_time"), gone.end_time.seconds] == [False, 9]
+    assert gone.state == job_pb2.JOB_STATE_CANCELLED
+
+
 def test_an_ended_job_has_both_and_its_cluster() -> None:
     event = event_message({"cluster": "eagle", "job_id": "1", "start_time": 9, "end_time": 10, "state": "timeout"})
     assert (event.cluster, event.end_time.seconds, event.state) == ("eagle", 10, job_pb2.JOB_STATE_TIMEOUT)

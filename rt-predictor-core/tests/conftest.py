@@ -17,6 +17,9 @@ def _random_log(jobs: int, seed: int) -> tuple[Requests, EventLog]:
     submit = np.sort(random.integers(0, 300, jobs))
     wait, run = random.integers(0, 40, jobs), random.integers(0, 60, jobs)
     wait[::7], run[::7] = 0, random.integers(0, 3, len(run[::7]))  # over within their second of submit
+    start, end = submit + wait, submit + wait + run
+    withdrawn, untold = random.random(jobs) < 0.15, random.random(jobs) < 0.05
+    start, end = np.where(withdrawn | untold, -1, start), np.where(untold, -1, end)
     rows = [
         {
             "user": random.choice(["ada", "bob", None]),
@@ -32,12 +35,12 @@ def _random_log(jobs: int, seed: int) -> tuple[Requests, EventLog]:
     requests = Requests.from_rows(rows)
     return requests, EventLog(
         submit=requests.submit_time,
-        start=submit + wait,
-        end=submit + wait + run,
+        start=start,
+        end=end,
         run=run.astype(float),
         request=requests.wallclock_req,
         failed=random.integers(0, 2, jobs).astype(float),
-        ran=run > 0,
+        ran=(run > 0) & (start >= 0),
         identity=random.integers(1, 2**63, jobs).astype(np.uint64),
     )
 

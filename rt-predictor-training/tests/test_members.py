@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rt_predictor_core.artifact.probes import difference
 from rt_predictor_core.scores import pinball
 from rt_predictor_formats.errors import Problem
-from rt_predictor_training.members import MEMBERS
+from rt_predictor_training.members import ANSWERS, MEMBERS
 from rt_predictor_training.members.member import Fold, Task, floor_float32, next_below, verify
 from rt_predictor_training.profiles import load_profile
 
@@ -45,6 +46,33 @@ def test_a_member_learns_and_its_flat_arrays_answer_as_the_library_does(name: st
     assert fitted.native
     again = MEMBERS[name](task)
     np.testing.assert_array_equal(again.forest.evaluate(new.x), forecast)
+
+
+def edges(rows: int) -> np.ndarray:
+    """Rows that hold what training held, what it never held, and nothing."""
+    x = fold(rows, 11).x
+    random = np.random.default_rng(12)
+    values = np.array([np.nan, 0.0, -0.0, 1e-38, 1e-45, -1e30, 1e30, 3e38, 1.0, -1.0], np.float32)
+    some = random.random(x.shape) < 0.2
+    x[some] = random.choice(values, int(some.sum()))
+    x[: len(values)] = values[:, None]
+    return x
+
+
+@pytest.mark.parametrize("gaps", [True, False])
+@pytest.mark.parametrize("name", MEMBERS)
+def test_flat_arrays_are_the_library_for_values_that_training_never_saw(name: str, *, gaps: bool) -> None:
+    """Also of features that were never missing in training, of which each library has a way of its own."""
+    train = fold(3000, 1) if gaps else replace(fold(3000, 1), x=np.nan_to_num(fold(3000, 1).x))
+    task = Task(train, LEVELS, 40, load_profile("standard").members[name], 1, 7, lambda: None)
+    fitted = MEMBERS[name](task)
+    rows, random = edges(10_000), np.random.default_rng(5)
+    # on thresholds themselves and on either side of them, where float32 and float64 may part
+    nodes = random.integers(0, len(fitted.forest.feature), 5000)
+    near = np.clip(fitted.forest.threshold[nodes], -3e38, 3e38)
+    sides = np.stack([near, np.nextafter(near, np.float32(-np.inf)), np.nextafter(near, np.float32(np.inf))])
+    rows[np.arange(5000, 10_000), fitted.forest.feature[nodes]] = random.permuted(sides, axis=0)[0]
+    assert difference(fitted.forest.evaluate(rows), ANSWERS[name](fitted.native, rows)) <= 1e-5
 
 
 def test_flat_arrays_that_differ_are_refused() -> None:

@@ -166,3 +166,7 @@ def test_shipped_profiles_load_and_a_bad_one_names_its_key(tmp_path: Path) -> No
     bad.write_text("levels = [0.5]\n")
     with pytest.raises(Problem, match="folds"):
         load_profile(str(bad))
+    quick = (Path(rt_predictor_training.__file__).parent / "profiles/quick.toml").read_text()
+    bad.write_text(quick.replace("queued = false", 'queued = "no"'))
+    with pytest.raises(Problem, match="queued must be true or false"):
+        load_profile(str(bad))

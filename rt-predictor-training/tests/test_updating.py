@@ -144,7 +144,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
 def test_wherever_a_log_is_cut_newer_jobs_see_what_they_would_have_seen(jobs: Jobs, share: float) -> None:
     """Cut by end, as sites export: running jobs are in the newer part, and no job's history knows what was to come."""
     moment = int(np.quantile(jobs.events.end[jobs.events.ran], share))
-    early = ~jobs.events.ran | (jobs.events.end <= moment)
+    over = np.where(jobs.events.end >= 0, jobs.events.end, jobs.events.submit)
+    early = over <= moment
     state = State()
     older = Course.of(jobs.take(early), state)
     joined = older.followed_by(Course.of(jobs.take(~early), state))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from rtpredictor.v1 import forecast_pb2
@@ -19,6 +21,14 @@ def field(page: AppTest, name: str) -> Any:
 
 def press(page: AppTest, name: str) -> AppTest:
     return next(button for button in page.button if button.label == name).click().run()
+
+
+def press_until(page: AppTest, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    press(page, "Predict")
+    while not holds():
+        assert time.monotonic() < deadline, "the page did not change"
+        press(page, "Predict")
 
 
 def test_an_open_page_names_the_model_that_answers(page: AppTest, words: Words) -> None:
@@ -159,10 +169,22 @@ def test_a_service_that_is_away_is_said_and_found_again(page: AppTest, peer: Any
     assert "start the API with `make start`, or set `RT_PREDICTOR_ADDRESS` to where it runs" in words(page)
     assert "Not predicted" in words(page)
     peer.start()
-    press(page, "Predict")
-    assert "About 5 h" in words(page)
+    press_until(page, lambda: "About 5 h" in words(page))
     assert not page.error
     assert not page.warning
+
+
+def test_a_service_that_stays_away_is_not_asked_at_every_press(
+    page: AppTest, peer: Any, words: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RT_PREDICTOR_BREAKER_FAILURES", "1")
+    monkeypatch.setenv("RT_PREDICTOR_BREAKER_SECONDS", "30")
+    peer.stop()
+    press(page, "Predict")
+    press(page, "Predict")
+    assert "The last calls were not answered" in words(page)
+    assert "calls are tried again in" in words(page)
+    assert "Not predicted" in words(page)
 
 
 def test_a_service_without_a_model_says_what_to_do(page: AppTest, peer: Any, words: Words) -> None:

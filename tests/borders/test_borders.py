@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 BOOSTING = {"xgboost", "lightgbm", "catboost"}
 INGEST = {"polars", "pandera"}
+CONTRACTS = {"rtpredictor", "open_inference"}
 PACKAGES = {
     "rt_predictor_formats",
     "rt_predictor_core",
@@ -26,9 +27,10 @@ PACKAGES = {
 
 FORBIDDEN = {
     "rtpredictor": PACKAGES,
-    "rt_predictor_formats": PACKAGES | BOOSTING | INGEST | {"rtpredictor", "numpy", "pyarrow", "grpc", "click", "rich"},
-    "rt_predictor_core": PACKAGES | BOOSTING | {"rtpredictor", "grpc", "prometheus_client", "streamlit", "pydantic"},
-    "rt_predictor_training": PACKAGES | {"rtpredictor", "grpc", "streamlit", "prometheus_client"},
+    "open_inference": PACKAGES,
+    "rt_predictor_formats": PACKAGES | BOOSTING | INGEST | CONTRACTS | {"numpy", "pyarrow", "grpc", "click", "rich"},
+    "rt_predictor_core": PACKAGES | BOOSTING | CONTRACTS | {"grpc", "prometheus_client", "streamlit", "pydantic"},
+    "rt_predictor_training": PACKAGES | CONTRACTS | {"grpc", "streamlit", "prometheus_client"},
     "rt_predictor_api": PACKAGES | BOOSTING | INGEST | {"streamlit", "rt_predictor_core.sources"},
     "rt_predictor_client": PACKAGES | BOOSTING | INGEST | {"numpy", "numba", "pyarrow", "streamlit", "pydantic"},
     "rt_predictor_ui": PACKAGES | BOOSTING | INGEST | {"numba"},

@@ -1,4 +1,7 @@
-"""Training-serving equality: what the backtest says of a job is what the service answers, over hundreds of jobs."""
+"""Training-serving equality: what the backtest says of a job is what the service answers, over hundreds of jobs.
+
+The service hears of every submission, before it is asked about the job, whether the model makes use of it or not.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rt_predictor_core.artifact.load import Artifact, newest
-from rt_predictor_core.features.history import END, START, SUBMIT
+from rt_predictor_core.features.history import END, LEAVE, START, SUBMIT
+from rt_predictor_core.features.table import FIRST_QUEUED, NAMES
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.sources import open_log
 from rt_predictor_training.course import Course
-from rt_predictor_training.ingest import Intake, ingest
+from rt_predictor_training.ingest import Intake, Jobs, ingest
 from rt_predictor_training.profiles import load_profile
 from rt_predictor_training.walk import Block, Walk
 from rtpredictor.v1 import (
@@ -49,8 +53,8 @@ class Parts:
     late: Path
 
 
-@pytest.fixture
-def parts(log: Path, profile: Path, command: Command, tmp_path: Path) -> Parts:
+@pytest.fixture(params=["--no-queued", "--queued"])
+def parts(log: Path, profile: Path, command: Command, tmp_path: Path, request: pytest.FixtureRequest) -> Parts:
     """Train on all but the newest jobs of the log; the newest are submitted after a gap."""
     table = pq.read_table(log).sort_by("submit_time")
     # sacct tells the tasks of an array apart, the synthetic log does not
@@ -63,7 +67,8 @@ def parts(log: Path, profile: Path, command: Command, tmp_path: Path) -> Parts:
     made = Parts(tmp_path / "models", tmp_path / "early.parquet", tmp_path / "late.parquet")
     pq.write_table(table.slice(0, split), made.early)
     pq.write_table(late, made.late)
-    done = command("rt-predictor-train", "--data", made.early, "--models", made.models, "--profile", profile)
+    order = ("--data", made.early, "--models", made.models, "--profile", profile, request.param)
+    done = command("rt-predictor-train", *order)
     assert done.returncode == 0, done.stderr
     return made
 
@@ -90,8 +95,8 @@ class Published:
         """See ``walk.Memory``."""
 
 
-def backtested(parts: Parts, profile: Path) -> tuple[Course, Forecasts]:
-    """Return the log, and what a backtest with the artifact's models says of the jobs after the gap."""
+def backtested(parts: Parts, profile: Path) -> tuple[Jobs, Course, Forecasts]:
+    """Return the log, its jobs that ran, and what a backtest with the artifact's models says of those after the gap."""
     jobs = ingest(Intake([parts.early, parts.late], chunk_rows=1000), lambda *_: None)
     course = Course.of(jobs, State())
     artifact = newest(parts.models)
@@ -102,17 +107,17 @@ def backtested(parts: Parts, profile: Path) -> tuple[Course, Forecasts]:
     walk.forecaster = artifact.forecaster
     # not the first block, from which calibration begins anew
     walk.step(1, block)
-    return course, walk.forecasts(slice(0, len(walk.raw)))
+    return jobs, course, walk.forecasts(slice(0, len(walk.raw)))
 
 
 class Replayed:
-    """The jobs after the gap as the service meets them: submitted, started and ended, in the order of the log."""
+    """The jobs as the service meets them: submitted, started, ended or withdrawn, in the order of the log."""
 
     def __init__(self, parts: Parts, server: Server, request_message: MakeMessage) -> None:
         self._message = request_message
         batches = list(open_log([parts.early, parts.late], chunk_rows=1000, timezone="UTC", rejects=None))
         rows = pa.Table.from_batches(batches).sort_by("submit_time").to_pylist()
-        self._rows = [row | {name: _seconds(row[name]) for name in TIMES} for row in rows if row["run_time"]]
+        self._rows = [row | {name: _seconds(row[name]) for name in TIMES} for row in rows]
         channel = grpc.insecure_channel(server.address)
         self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         self._history = history_service_pb2_grpc.HistoryServiceStub(channel)
@@ -122,15 +127,23 @@ class Replayed:
         request = prediction_service_pb2.PredictRequest(job=self._job(row))
         return self._predictions.Predict(request, timeout=10).forecast
 
-    def report(self, row: int, *, ended: bool) -> None:
-        """Report that a job started or ended."""
+    def report(self, row: int, *times: str, state: str | None = None) -> None:
+        """Report what happened to a job: which of its times are told says what."""
         told = self._rows[row]
-        event = job_pb2.JobEvent(job=self._job(row), start_time={"seconds": told["start_time"]})
-        if ended:
-            event.end_time.seconds = told["end_time"]
-            event.state = job_pb2.JobState.Value(f"JOB_STATE_{told['state']}")
+        event = job_pb2.JobEvent(job=self._job(row), **{name: {"seconds": told[name]} for name in times})
+        if state:
+            event.state = job_pb2.JobState.Value(f"JOB_STATE_{state}")
         answer = self._history.ReportJobs(iter([history_service_pb2.ReportJobsRequest(events=[event])]), timeout=10)
         assert answer.accepted == 1, answer
+
+    def ended(self, row: int) -> None:
+        """Report that a job ended."""
+        self.report(row, "start_time", "end_time", state=self._rows[row]["state"])
+
+    def withdrawn(self, row: int, left: int) -> None:
+        """Report that a job left the queue and did not run."""
+        self._rows[row]["end_time"] = left
+        self.report(row, "end_time", state="CANCELLED")
 
     def _job(self, row: int) -> job_pb2.Job:
         told = self._rows[row]
@@ -146,18 +159,31 @@ def _seconds(time: datetime | None) -> int | None:
 def test_what_the_backtest_says_is_what_the_service_answers(
     parts: Parts, server: Server, profile: Path, request_message: MakeMessage
 ) -> None:
-    course, expected = backtested(parts, profile)
+    jobs, course, expected = backtested(parts, profile)
     replayed = Replayed(parts, server, request_message)
-    place = np.full(len(course), -1)
-    place[-len(expected) :] = np.arange(len(expected))
+    events, ran = jobs.events, np.flatnonzero(jobs.events.ran)
+    first = int(np.searchsorted(events.submit, course.submit[-len(expected)]))
+    place = np.full(len(events), -1)
+    place[ran[-len(expected) :]] = np.arange(len(expected))
     answers: dict[int, Any] = {}
-    for kind, row in zip(*course.events.events(), strict=True):
-        if place[row] < 0:
+    # of what waits nothing is known before the first submission that is told
+    never_ran = int(np.flatnonzero(~events.ran[:first])[-1])
+    replayed.report(never_ran)
+    replayed.withdrawn(never_ran, int(events.submit[never_ran]))
+    for kind, row in zip(*events.events(), strict=True):
+        if row < first:
             continue
         if kind == SUBMIT:
-            answers[place[row]] = replayed.submit(row)
-        elif kind in {START, END}:
-            replayed.report(row, ended=kind == END)
+            if events.queued[row] or events.ran[row]:
+                replayed.report(row)
+            if place[row] >= 0:
+                answers[place[row]] = replayed.submit(row)
+        elif kind == START:
+            replayed.report(row, "start_time")
+        elif kind == END:
+            replayed.ended(row)
+        elif kind == LEAVE:
+            replayed.withdrawn(row, int(events.start[row] if events.start[row] >= 0 else events.end[row]))
     assert len(answers) == len(expected) > LATE_JOBS / 2
     told = [answers[number] for number in range(len(expected))]
     np.testing.assert_array_equal([[one.seconds for one in answer.quantiles] for answer in told], expected.quantiles)
@@ -169,3 +195,6 @@ def test_what_the_backtest_says_is_what_the_service_answers(
     # calibration moved on the way, and the history with it: else this would show little
     assert len({answer.history_jobs for answer in told}) > 1
     assert np.ptp(expected.read, axis=0).max() > 0.0
+    waiting = course.table[-len(expected) :, FIRST_QUEUED:]
+    assert np.nanmax(waiting[:, NAMES.index("queued_user_jobs") - FIRST_QUEUED]) > 1.0
+    assert (events.queued & ~events.ran)[first:].any()

@@ -38,17 +38,7 @@ def read(data: bytes, as_of: int, most_rows: int, most_bytes: int) -> Asked:
     """
     table = _table(data, most_rows)
     _limit_text(table, LARGEST_TEXT_FACTOR * most_bytes)
-    table = _canonical(table, as_of)
-    errors = _errors(table)
-    keep = np.ones(table.num_rows, bool)
-    keep[list(errors)] = False
-    good = np.flatnonzero(keep)
-    if errors:
-        table = table.take(pa.array(good))
-    requests = Requests.from_arrow(table)
-    # Arrow's arrays are read-only, for which numba would compile a second version of every kernel in the first call
-    requests = replace(requests, submit_time=requests.submit_time.copy())
-    return Asked(requests, good, errors, _identities(table))
+    return asked(table, as_of)
 
 
 def count(data: bytes) -> int:
@@ -123,6 +113,21 @@ def _limit_text(table: pa.Table, most_bytes: int) -> None:
             f"{variable('max_message_bytes')} of the service"
         )
         raise _invalid(FIELD, text)
+
+
+def asked(table: pa.Table, as_of: int) -> Asked:
+    """Return the rows of a table whose columns are known and of the right kind; otherwise as ``read``."""
+    table = _canonical(table, as_of)
+    errors = _errors(table)
+    keep = np.ones(table.num_rows, bool)
+    keep[list(errors)] = False
+    good = np.flatnonzero(keep)
+    if errors:
+        table = table.take(pa.array(good))
+    requests = Requests.from_arrow(table)
+    # Arrow's arrays are read-only, for which numba would compile a second version of every kernel in the first call
+    requests = replace(requests, submit_time=requests.submit_time.copy())
+    return Asked(requests, good, errors, _identities(table))
 
 
 def _canonical(table: pa.Table, as_of: int) -> pa.Table:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 import structlog
 
 from rt_predictor_api import metrics
 from rt_predictor_api.asked import Asked
+from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.replica import Journaled, Replica, said
@@ -18,6 +21,7 @@ from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.history.journal import Event
 from rt_predictor_core.models.forecast import Forecasts
+from rt_predictor_core.requests import Requests
 from rt_predictor_formats.errors import Problem
 
 
@@ -40,10 +44,11 @@ class Engine:
     A call that began on one model ends on it, whatever is adopted meanwhile.
     """
 
-    def __init__(self, journal: Journaled, live: LiveScores, counted: Metrics) -> None:
+    def __init__(self, journal: Journaled, live: LiveScores, counted: Metrics, cache: ForecastCache) -> None:
         self._journal = journal
         self._live = live
         self._metrics = counted
+        self._cache = cache
         self._replica: Replica | None = None
         self._untold = True
         self._log = structlog.get_logger()
@@ -111,6 +116,8 @@ class Engine:
         self._live.learn(events, told, new)
         self._metrics.count(metrics.REPORTS, "accepted", by=sum(new))
         self._metrics.count(metrics.REPORTS, "duplicate", by=len(new) - sum(new))
+        for kind, learned in Counter(event.kind for event in compress(events, new)).items():
+            self._metrics.count(metrics.LEARNED, kind, by=learned)
         return new
 
     def adopt(self, artifact: Artifact) -> None:
@@ -144,9 +151,16 @@ class Engine:
     def _answer(self, asked: Asked) -> Answer:
         replica = self._current()
         current = self._follow(replica)
-        forecasts = replica.forecast(asked.requests)
+        forecasts = self._forecasts(replica, asked.requests)
         self._count(forecasts, stale=not current)
         return Answer(asked, replica.version, forecasts, stale=not current)
+
+    def _forecasts(self, replica: Replica, requests: Requests) -> Forecasts:
+        """Return forecasts; that of a single job may have been made before."""
+        inputs = replica.inputs(requests)
+        if len(requests) != 1:
+            return replica.told(inputs)
+        return self._cache.get(lambda: (replica.version, inputs.key), lambda: replica.told(inputs))
 
     def _follow(self, replica: Replica) -> bool:
         """Bring a history up to date; False where that fails: what it knows already is still worth a forecast."""

@@ -49,8 +49,8 @@ class Memory(Protocol):
 class LiveScores:
     """Remembers forecasts until their jobs end, and counts how reported ends compare; safe for several threads.
 
-    A job that nobody asked about is forecast when its start is reported, or at the latest, and then counted apart,
-    when its end is: the history then knows a little more than it did at the submit time.
+    A job that nobody asked about is forecast when its submission or its start is reported, or at the latest, and then
+    counted apart, when its end is: the history then knows a little more than it did at the submit time.
 
     Parameters
     ----------
@@ -80,20 +80,19 @@ class LiveScores:
         return [(next(now), False) if one is None else (one, True) for one in said]
 
     def learn(self, events: Sequence[Event], said: Sequence[tuple[Said, bool]], new: Sequence[bool]) -> None:
-        """Count each new end against what was ``said`` of its job, and keep what was said of each new start."""
-        started, ended = [], []
+        """Count each new end against what was ``said`` of its job, and keep what was said of one that is to come."""
+        to_come, over = [], []
         for event, (one, earlier), is_new in zip(events, said, new, strict=True):
             if not is_new:
                 continue
             if event.end_time is None:
-                started.append((_identity(event), one))
+                to_come.append((_identity(event), one))
                 continue
-            ended.append(_identity(event))
-            # a job that took no time is no run: training leaves it out as well
-            if event.end_time > event.start_time:
-                self._compare(one, event.end_time - event.start_time, "earlier" if earlier else "at_end")
-        self._memory.forget(ended)
-        self.remember(started)
+            over.append(_identity(event))
+            if event.run_time:
+                self._compare(one, event.run_time, "earlier" if earlier else "at_end")
+        self._memory.forget(over)
+        self.remember(to_come)
 
     def _compare(self, said: Said, run_time: float, when: str) -> None:
         side = "below" if run_time < said.lower else "above" if run_time > said.upper else "inside"

@@ -17,6 +17,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from rt_predictor_core.history.journal import Kind
+
 CALL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 ERROR_SECONDS = (60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200, 230_400)
 
@@ -62,6 +64,12 @@ FORECASTS = Metric("rtpredictor_forecasts_total", Counter, "Jobs forecast, by ti
 DEGRADED = Metric(
     "rtpredictor_degraded_forecasts_total", Counter, "Forecasts worse than they could be, by reason.", ("reason",)
 )
+FORECAST_CACHE = Metric(
+    "rtpredictor_forecast_cache_total",
+    Counter,
+    "Single jobs asked for, by whether their forecast was kept.",
+    ("outcome",),
+)
 ROWS_REJECTED = Metric(
     "rtpredictor_rows_rejected_total", Counter, "Rows of batches and streams that broke a rule.", ("rpc",)
 )
@@ -97,11 +105,12 @@ SECURITY_RELOADS = Metric(
 )
 JOURNAL_EVENTS = Metric("rtpredictor_journal_events", Gauge, "Reported events on disk.", of_all="livemax")
 REPORTS = Metric("rtpredictor_reported_events_total", Counter, "Reported events by outcome.", ("outcome",))
+LEARNED = Metric("rtpredictor_learned_events_total", Counter, "Reported events that were new, by kind.", ("kind",))
 LIVE_ERROR = Metric(
     "rtpredictor_live_absolute_error_seconds",
     Histogram,
     "Difference between a reported run time and its forecast median. forecast=earlier: made before the end was known "
-    "(asked for, or when the start was reported); forecast=at_end: made when the end was reported.",
+    "(asked for, or when the submission or the start was reported); forecast=at_end: made when the end was reported.",
     ("forecast",),
     ERROR_SECONDS,
 )
@@ -123,6 +132,7 @@ OWN = (
     IN_FLIGHT,
     FORECASTS,
     DEGRADED,
+    FORECAST_CACHE,
     ROWS_REJECTED,
     READY,
     MODEL_INFO,
@@ -133,6 +143,7 @@ OWN = (
     SECURITY_RELOADS,
     JOURNAL_EVENTS,
     REPORTS,
+    LEARNED,
     LIVE_ERROR,
     LIVE_ENDS,
 )
@@ -142,10 +153,12 @@ TABLE = OWN + SUPERVISED
 """All of them. Labels never hold what a caller sent."""
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
+    FORECAST_CACHE: [("hit",), ("miss",)],
     MODEL_LOADS: [("adopted",), ("refused",)],
     CALLS_REFUSED: [("token_missing",), ("token_unknown",), ("scope_missing",), ("rate_exceeded",)],
     SECURITY_RELOADS: [(file, outcome) for file in ("certificate", "access file") for outcome in ("taken", "refused")],
     REPORTS: [("accepted",), ("duplicate",), ("rejected",)],
+    LEARNED: [(kind.value,) for kind in Kind],
     LIVE_ENDS: [(forecast, side) for forecast in ("earlier", "at_end") for side in ("below", "inside", "above")],
     LIVE_ERROR: [("earlier",), ("at_end",)],
 }

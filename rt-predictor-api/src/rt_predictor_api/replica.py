@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import Protocol
@@ -14,7 +15,7 @@ from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.history.journal import Entry, Event, Lesson
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
-from rt_predictor_core.models.forecast import Forecasts
+from rt_predictor_core.models.forecast import Forecasts, Inputs
 from rt_predictor_core.requests import Requests
 
 REPLAY_EVENTS = 2_000
@@ -87,23 +88,27 @@ class Replica:
             self._mark = mark
         return True
 
-    def forecast(self, requests: Requests) -> Forecasts:
-        """Forecast jobs as of their submit times."""
-        return self.artifact.forecaster.forecast(requests, self._store.read(requests))
+    def inputs(self, requests: Requests) -> Inputs:
+        """Return what forecasts of jobs as of their submit times follow from."""
+        return self.artifact.forecaster.inputs(requests, self._store.read(requests))
+
+    def told(self, inputs: Inputs) -> Forecasts:
+        """Return the forecasts that follow from the inputs."""
+        return self.artifact.forecaster.told(inputs)
 
     def said(self, events: Iterable[Event]) -> list[Said]:
         """Return what is to be said of events' jobs, as they were submitted."""
-        return said(self.forecast(submitted(events)), self.version)
+        return said(self.told(self.inputs(submitted(events))), self.version)
 
     def known(self, events: Sequence[Event]) -> list[bool]:
         """Return which events tell nothing new, whether reported before or part of the model's snapshot."""
         return self._store.known(events)
 
     def lesson(self, event: Event, told: Said) -> Lesson | None:
-        """Return what an end teaches; a job that took no time is no run in training either."""
-        if event.end_time is None or event.end_time <= event.start_time or told.version != self.version:
+        """Return what an end teaches; a job that took no time is no run in training either, nor one that never ran."""
+        if event.run_time is None or told.version != self.version:
             return None
-        run = np.array([float(event.end_time - event.start_time)])
+        run = np.array([float(event.run_time)])
         plain, wallclock = np.array([told.plain]), submitted([event]).wallclock_req
         (levels,) = self.artifact.forecaster.level_of(plain, wallclock, run).tolist()
         return Lesson(self.version, told.tier, tuple(levels))
@@ -112,7 +117,10 @@ class Replica:
         """Compile everything that the first calls need, on a history of its own."""
         event = Event("", "warm", 0, 1, 2, "COMPLETED", _EXAMPLE)
         history = MemoryStore(State(), np.zeros(0, np.uint64), 0)
-        history.observe([Event("", "warm", 0, 1, None, None, _EXAMPLE), event])
+        brief = replace(event, job_id="brief", end_time=event.start_time)
+        history.observe([replace(event, start_time=None, end_time=None)])
+        history.observe([replace(one, end_time=None) for one in (event, brief)])
+        history.observe([event, brief])
         for rows in (1, 3):
             requests = submitted([event] * rows)
             made = self.artifact.forecaster.forecast(requests, history.read(requests))

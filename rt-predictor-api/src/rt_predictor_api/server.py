@@ -12,8 +12,10 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from open_inference import inference_pb2_grpc
 from rt_predictor_api import arrow, metrics
 from rt_predictor_api.admission import Admission
+from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
@@ -27,6 +29,7 @@ from rt_predictor_api.scrape import expose
 from rt_predictor_api.security import listening
 from rt_predictor_api.security.guard import Guard
 from rt_predictor_api.services.history import HistoryService
+from rt_predictor_api.services.inference import InferenceService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
 from rt_predictor_api.settings import Settings
@@ -44,7 +47,7 @@ FORECASTS = "forecasts.sqlite3"
 """Name of the file with remembered forecasts in the folder of the history."""
 
 SERVICES = ("PredictionService", "HistoryService", "ModelService")
-NAMES = tuple(f"rtpredictor.v1.{name}" for name in SERVICES)
+NAMES = (*(f"rtpredictor.v1.{name}" for name in SERVICES), "inference.GRPCInferenceService")
 """Services whose health is told, besides that of the whole server, the empty name."""
 
 
@@ -76,7 +79,9 @@ class Service:
             self._hide()
             raise
         self._remembered = Remembered(settings.history / FORECASTS, settings.remembered_forecasts)
-        self._engine = Engine(self._journal, LiveScores(self._metrics, self._remembered), self._metrics)
+        live = LiveScores(self._metrics, self._remembered)
+        cache = ForecastCache(settings.forecast_cache_entries, self._metrics)
+        self._engine = Engine(self._journal, live, self._metrics, cache)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()
@@ -155,6 +160,9 @@ class Service:
             HistoryService(engine, settings, self._metrics), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, self._catalogue), server)
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceService(engine, settings, self._metrics, time.time), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         if listening.reflects(settings):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rt_predictor_client.client import Client
-    from rt_predictor_client.config import Config, load_config
+    from rt_predictor_client.config import BreakerPolicy, Config, Security, load_config
     from rt_predictor_client.errors import (
+        CircuitOpen,
         ClientError,
         NotAllowed,
         NotFound,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from rt_predictor_formats.sbatch import JobRequest
 
 __all__ = [
+    "BreakerPolicy",
+    "CircuitOpen",
     "Client",
     "ClientError",
     "Config",
@@ -45,6 +48,7 @@ __all__ = [
     "RemainingForecast",
     "ReportResult",
     "RowError",
+    "Security",
     "TimedOut",
     "TooMuch",
     "Unreachable",
@@ -55,7 +59,9 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "Client": "rt_predictor_client.client",
+    "BreakerPolicy": "rt_predictor_client.config",
     "Config": "rt_predictor_client.config",
+    "Security": "rt_predictor_client.config",
     "load_config": "rt_predictor_client.config",
     "DialMeasure": "rt_predictor_client.requests",
     "Forecast": "rt_predictor_client.requests",

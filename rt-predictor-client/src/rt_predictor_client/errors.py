@@ -5,7 +5,8 @@
     Problem                     one shape everywhere: code, thing, place, remedy
     └── ClientError             exit 1; the service failed, or answered with a status not listed here
         ├── Unreachable         exit 3; UNAVAILABLE: no connection, or the service is not ready
-        │   └── TimedOut        exit 3; DEADLINE_EXCEEDED: no answer in time
+        │   ├── TimedOut        exit 3; DEADLINE_EXCEEDED: no answer in time
+        │   └── CircuitOpen     exit 3; not called, because the last calls were not answered
         ├── Rejected            exit 4; INVALID_ARGUMENT, OUT_OF_RANGE, FAILED_PRECONDITION, ALREADY_EXISTS
         │   ├── NotFound        exit 4; NOT_FOUND: no such model
         │   ├── NotAllowed      exit 4; UNAUTHENTICATED, PERMISSION_DENIED
@@ -43,11 +44,11 @@ EXIT_MEANINGS: Mapping[Exit, str] = {
     Exit.UNEXPECTED: "the service failed, or something that should not happen",
     Exit.USAGE: "wrong usage: unknown command, option or value",
     Exit.UNREACHABLE: "the service cannot be reached, does not serve or did not answer in time",
-    Exit.REJECTED: "the input was not accepted",
+    Exit.REJECTED: "not accepted: the input, the caller, or how much was asked",
     Exit.DEGRADED: "the forecast is degraded, under --strict",
     Exit.PARTIAL: "some rows or events were not accepted",
 }
-"""The one table of exit statuses; ``rtp --help`` and the README show it."""
+"""The one table of exit statuses; ``rtp --help`` and the reference of commands show it."""
 
 
 class ClientError(Problem):
@@ -86,6 +87,10 @@ class TimedOut(Unreachable):
     """The service did not answer in time."""
 
 
+class CircuitOpen(Unreachable):
+    """The call was not made, because the last ones were not answered; ``retry_after`` says when one will be."""
+
+
 class Rejected(ClientError):
     """The service does not accept the input; ``fields`` says why."""
 
@@ -116,9 +121,12 @@ class _Rule:
     remedy: str
 
 
-_START = "start rt-predictor-api there, or give --address HOST:PORT or RT_PREDICTOR_ADDRESS"
+_START = "start rt-predictor-api there, or give --address HOST:PORT or RT_PREDICTOR_ADDRESS; --tls if it wants TLS"
 _CORRECT = "correct the request"
 _LOG = "look into the service's log"
+_AGAIN = "ask again"
+_TOKEN = "give a valid token in RT_PREDICTOR_TOKEN or with --token-file FILE"  # noqa: S105 - no token
+_RIGHTS = "ask the service's administrator for the right"
 _RULES: Mapping[str, _Rule] = {
     "UNAVAILABLE": _Rule(Unreachable, "UNREACHABLE", "no service answers", _START),
     "DEADLINE_EXCEEDED": _Rule(TimedOut, "TIMED_OUT", "no answer in time", "give more time with --timeout SECONDS"),
@@ -127,12 +135,43 @@ _RULES: Mapping[str, _Rule] = {
     "FAILED_PRECONDITION": _Rule(Rejected, "REJECTED", "the service cannot do this now", _CORRECT),
     "ALREADY_EXISTS": _Rule(Rejected, "REJECTED", "it exists already", _CORRECT),
     "NOT_FOUND": _Rule(NotFound, "NOT_FOUND", "no such model", "see rtp model --list"),
-    "UNAUTHENTICATED": _Rule(NotAllowed, "NOT_ALLOWED", "the service does not know you", "ask its administrator"),
-    "PERMISSION_DENIED": _Rule(NotAllowed, "NOT_ALLOWED", "you may not ask this", "ask its administrator"),
+    "UNAUTHENTICATED": _Rule(NotAllowed, "NOT_KNOWN", "the service does not know you", _TOKEN),
+    "PERMISSION_DENIED": _Rule(NotAllowed, "NOT_ALLOWED", "you may not ask this", _RIGHTS),
     "RESOURCE_EXHAUSTED": _Rule(TooMuch, "TOO_MUCH", "above a limit of the service", "send less at a time"),
     "UNIMPLEMENTED": _Rule(Outdated, "OUTDATED", "the service lacks this call", "bring both to one version"),
+    "CANCELLED": _Rule(ClientError, "CANCELLED", "the call was cancelled", _AGAIN),
+    "ABORTED": _Rule(ClientError, "SERVICE_FAILED", "the service gave the call up", _AGAIN),
+    "INTERNAL": _Rule(ClientError, "SERVICE_FAILED", "the service failed", _LOG),
+    "DATA_LOSS": _Rule(ClientError, "SERVICE_FAILED", "the service has lost data", _LOG),
+    "UNKNOWN": _Rule(ClientError, "SERVICE_FAILED", "the service failed", _LOG),
 }
-_OTHERWISE = _Rule(ClientError, "SERVICE_FAILED", "the service failed", _LOG)
+_CONNECTIONS: Mapping[str, _Rule] = {
+    "CERTIFICATE_VERIFY_FAILED": _Rule(
+        Unreachable,
+        "TLS_FAILED",
+        "the service's certificate is not trusted",
+        "give the certificate of the authority that signed it with --ca-file FILE",
+    ),
+    "Hostname Verification": _Rule(
+        Unreachable,
+        "TLS_FAILED",
+        "the service's certificate is for another name",
+        "use the name it is for as address, or give it with --server-name NAME",
+    ),
+    "backend unhealthy": _Rule(
+        Unreachable,
+        "NOT_SERVING",
+        "no replica serves",
+        "wait until one has a model; rtp --address HOST:PORT health tells it of each",
+    ),
+    "handshake": _Rule(
+        Unreachable,
+        "TLS_FAILED",
+        "no secure connection could be made",
+        "does the service speak TLS there, and does it accept your --cert-file?",
+    ),
+}
+"""UNAVAILABLE by what gRPC says of a connection that could not be used; the first that fits."""
 
 
 @dataclass
@@ -151,7 +190,7 @@ def from_rpc(error: grpc.RpcError, address: str) -> ClientError:
     """
     status = error.code().name if hasattr(error, "code") else ""
     text = (error.details() or "") if hasattr(error, "details") else ""
-    rule = _RULES.get(status, _OTHERWISE)
+    rule = _rule(status, text)
     details = _details(error)
     own = "; ".join(f"{name}: {description}" for name, description in details.fields)
     # gRPC's words about a lost connection are its own inner matters: ours say more
@@ -168,6 +207,14 @@ def from_rpc(error: grpc.RpcError, address: str) -> ClientError:
         fields=details.fields,
         retry_after=details.retry_after,
     )
+
+
+def _rule(status: str, text: str) -> _Rule:
+    if status == "UNAVAILABLE":
+        for words, rule in _CONNECTIONS.items():
+            if words in text:
+                return rule
+    return _RULES.get(status, _RULES["UNKNOWN"])
 
 
 def exit_status(problem: Problem) -> Exit:

@@ -186,7 +186,8 @@ def remaining_message(
 def event_message(event: Mapping[str, Any]) -> job_pb2.JobEvent:
     """Return an event: a job's columns with ``cluster``, ``start_time``, ``end_time`` and ``state``.
 
-    ``state`` is a canonical name such as ``COMPLETED``. A job that still runs has neither end nor state.
+    ``state`` is a canonical name such as ``COMPLETED``. A job that runs has neither end nor state, one that waits has
+    no start either, and one that left the queue without running has an end alone.
     Raises Problem as ``job_message`` does.
     """
     _refuse_unknown(event, EVENT_COLUMNS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ TEXTS: Final = ("user", "account", "partition", "qos", "name", "work_dir")
 STEM: Final = len(TEXTS)
 """Column of ``Requests.texts`` with the hash of the name without its digits."""
 
+_REMEMBERED: Final = 16_384
+"""Texts whose hash is remembered: the same users, accounts and partitions come again and again."""
+
 _DIGITS = re.compile(r"[0-9]+")  # ASCII alone, as Arrow's expression below
 
 
@@ -29,6 +33,7 @@ def stem(name: str) -> str:
     return _DIGITS.sub("#", name)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def hash_text(text: str | None) -> int:
     """Return a stable 64-bit hash of a text (BLAKE2b); 0 for an unknown or empty one."""
     if not text:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rt_predictor_core.artifact import publish as publishing
-from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, UNFINISHED, member_arrays
+from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, PROBES, UNFINISHED, member_arrays
 from rt_predictor_core.artifact.load import load, newest, versions
 from rt_predictor_core.artifact.manifest import (
     FORMAT,
@@ -22,9 +22,10 @@ from rt_predictor_core.artifact.manifest import (
     TargetEntry,
     TierEntry,
 )
+from rt_predictor_core.artifact.probes import ROWS
 from rt_predictor_core.artifact.publish import arrays_to_bytes, new_version, next_version, publish
 from rt_predictor_core.artifact.rollback import roll_back
-from rt_predictor_core.features.table import FINGERPRINT
+from rt_predictor_core.features.table import FINGERPRINT, NAMES
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.trees import BinaryForest
@@ -70,6 +71,7 @@ def put(models: Path, number: int) -> str:
         HISTORY: arrays_to_bytes({**State().snapshot(), KNOWN: np.zeros(0, np.uint64)}),
         CHANCE: arrays_to_bytes(forest.arrays()),
         member_arrays("one"): arrays_to_bytes(forest.arrays()),
+        PROBES: arrays_to_bytes({ROWS: np.zeros((0, len(NAMES)), np.float32)}),
     }
     return publish(models, manifest, files).name
 

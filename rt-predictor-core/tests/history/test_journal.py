@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rt_predictor_core.history.journal import REPLAY_ROWS, REQUEST_COLUMNS, Event, Journal, Lesson
+from rt_predictor_core.history.journal import REPLAY_ROWS, REQUEST_COLUMNS, Event, Journal, Kind, Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,11 +50,25 @@ def test_an_event_that_occurs_twice_in_one_call_is_kept_once(journal: Journal) -
 
 
 @pytest.mark.parametrize(
-    "other", [{"cluster": "b"}, {"job_id": "2"}, {"submit_time": 7}, {"end_time": None, "state": None}]
+    "other",
+    [
+        {"cluster": "b"},
+        {"job_id": "2"},
+        {"submit_time": 7},
+        {"end_time": None, "state": None},
+        {"start_time": None, "state": "CANCELLED"},
+        {"start_time": None, "end_time": None, "state": None},
+    ],
 )
 def test_cluster_job_id_submit_time_and_kind_make_the_identity(journal: Journal, other: dict[str, object]) -> None:
     journal.append([ended(1)])
     assert journal.append([ended(1, **other)]) == [True]
+
+
+def test_the_times_that_are_told_say_what_happened() -> None:
+    told = [(None, None), (5, None), (5, 9), (None, 9)]
+    kinds = [ended(1, start_time=start, end_time=end).kind for start, end in told]
+    assert kinds == [Kind.SUBMITTED, Kind.STARTED, Kind.ENDED, Kind.WITHDRAWN]
 
 
 def test_a_replay_starts_after_a_number(journal: Journal) -> None:
@@ -101,7 +115,8 @@ times = st.integers(0, 4_102_444_799)
 jobs = st.fixed_dictionaries(
     {name: numbers if name.endswith("_req") else st.none() | texts for name in REQUEST_COLUMNS}
 )
-events = st.builds(Event, texts, texts, times, times, st.none() | times, st.sampled_from([None, "FAILED"]), jobs)
+told = st.none() | times
+events = st.builds(Event, texts, texts, times, told, told, st.sampled_from([None, "FAILED"]), jobs)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_predictor_core.features import history as kernel
-from rt_predictor_core.features import neighbours
-from rt_predictor_core.features.keys import ACCOUNT, KEYS, PARTITION, SITE, USER, keys_of
+from rt_predictor_core.features import neighbours, queued
+from rt_predictor_core.features.keys import ACCOUNT, KEYS, PARTITION, SITE, USER, USER_REQUEST, keys_of
 from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.history.state import Ended, State, asked_of
 from rt_predictor_core.requests import STEM, Requests
@@ -97,6 +97,23 @@ def slow_running(log_: EventLog, requests: Requests, running: list[int], job: in
     ]
 
 
+def slow_queued(log_: EventLog, requests: Requests, job: int) -> list[float]:
+    """What the jobs say that wait now, which the log must tell the end of."""
+    keys, now = keys_of(requests), int(log_.submit[job])
+    left = np.where(log_.start >= 0, log_.start, log_.end)
+    queued_once = left > log_.submit + 1
+    waiting = np.flatnonzero(queued_once & (log_.submit < now) & (left > now))
+    if not (queued_once & (log_.submit < now)).any():
+        return [nan] * len(queued.FEATURES)
+    out = []
+    for k in (USER, USER_REQUEST, SITE):
+        own = [j for j in waiting if keys[j, k] == keys[job, k]]
+        core_seconds = np.nansum([requests.numbers[j, WALLCLOCK] * requests.numbers[j, PROCESSORS] for j in own])
+        age = log1p(np.mean([now - log_.submit[j] for j in own])) if own else nan
+        out += [len(own), log1p(core_seconds / 3600), age] if keys[job, k] else [nan] * len(queued.PER_KEY)
+    return out
+
+
 def slow_features(log_: EventLog, requests: Requests, job: int) -> np.ndarray:
     """What one submit may know, from the definition: filter the log, then compute."""
     keys, now = keys_of(requests), int(log_.submit[job])
@@ -108,12 +125,13 @@ def slow_features(log_: EventLog, requests: Requests, job: int) -> np.ndarray:
     whose = [next(row[k] for k in (USER, ACCOUNT, PARTITION, SITE) if row[k]) for row in keys]
     newest = [j for j in ended if whose[j] == whose[job]][: -neighbours.KEPT - 1 : -1]
     running = [j for j in running if whose[j] == whose[job]]
+    waiting = slow_queued(log_, requests, job)
     if not newest and not running:
-        return np.array(out + [nan] * len(neighbours.FEATURES))
+        return np.array(out + [nan] * len(neighbours.FEATURES) + waiting)
     for width in range(len(neighbours.WIDTHS)):
         none = [nan] * len(neighbours.PER_WIDTH)
         out += slow_width(log_, requests, newest, job, width) if newest else none
-    return np.array(out + slow_running(log_, requests, running, job))
+    return np.array(out + slow_running(log_, requests, running, job) + waiting)
 
 
 def assert_as_defined(requests: Requests, log_: EventLog, jobs: range) -> None:
@@ -154,8 +172,16 @@ def test_events_fed_one_by_one_give_the_same_bits(random_log: RandomLog, size_an
             row = state.read(requests.take(slice(job, job + 1)))
             np.testing.assert_array_equal(row.features[0], whole.features[job])
             assert (row.tier[0], row.jobs[0]) == (whole.tier[job], whole.jobs[job])
+            if log_.queued[job]:
+                state.observe_submit(asked, job)
+                again = state.read(requests.take(slice(job, job + 1)))
+                np.testing.assert_array_equal(again.features, row.features)
+        elif kind == kernel.LEAVE:
+            state.observe_leave(asked, job)
         elif kind == kernel.START:
             seen[job] = int(log_.start[job])
+            if log_.queued[job]:
+                state.observe_leave(asked, job)
             state.observe_start(asked, job, seen[job])
         else:
             end, run, failed = int(log_.end[job]), float(log_.run[job]), bool(log_.failed[job])
@@ -212,12 +238,16 @@ def poison(log_: EventLog, now: int, seed: int) -> EventLog:
     """Let everything be otherwise that has not happened by ``now``, but for the submits."""
     random = np.random.default_rng(seed)
     later = shown(log_, log_.end) > now
-    waits = shown(log_, log_.start) > now
+    waits = shown(log_, np.where(log_.start >= 0, log_.start, log_.end)) > now
     by = random.integers(0, 10**6, len(log_))
+    # of those that wait some never start, and some that would not do
+    start = np.where(random.random(len(log_)) < 0.3, -1, np.maximum(log_.start, now + 1) + by)
+    start = np.where(waits, start, log_.start)
     return replace(
         log_,
-        start=np.where(waits, np.maximum(log_.start, now + 1) + by, log_.start),
+        start=start,
         end=np.where(later, np.maximum(log_.end, now + 1) + 2 * by, log_.end),
+        ran=np.where(waits, start >= 0, log_.ran),
         run=np.where(later, random.permutation(log_.run + by), log_.run),
         failed=np.where(later, 1.0 - log_.failed, log_.failed),
     )
@@ -255,3 +285,22 @@ def test_a_job_that_is_over_within_a_second_does_not_run_for_ever() -> None:
     assert State().replay(log_, requests).features[2, running] == 0.0
     still = replace(log_, end=np.array([1, 55, 70]))
     assert State().replay(still, requests).features[2, running] == 1.0
+
+
+@pytest.mark.parametrize(("start", "end"), [(10, 90), (10, -1), (-1, 10)])
+def test_a_job_waits_from_the_second_after_its_submit_until_it_starts_or_is_withdrawn(start: int, end: int) -> None:
+    """Of the rows the first waits; all others ask, and never wait, as the log does not tell what became of them."""
+    moments = [5, 0, 5, 6, 9, 10, 11]
+    requests = Requests.from_rows([{"user": "ada", "submit_time": moment} for moment in moments])
+    untold = np.full(len(moments), -1)
+    starts, ends = untold.copy(), untold.copy()
+    starts[0], ends[0] = start, end
+    log_ = EventLog(
+        *(requests.submit_time, starts, ends, np.maximum(ends - starts, 0).astype(float), requests.wallclock_req),
+        failed=np.zeros(len(moments)),
+        ran=(starts >= 0) & (ends >= 0),
+        identity=np.arange(len(moments), dtype=np.uint64),
+    )
+    jobs = kernel.FEATURES.index("queued_user_jobs")
+    seen = State().replay(log_, requests).features[1:, jobs]
+    np.testing.assert_array_equal(seen, [nan, nan, 1.0, 1.0, 0.0, 0.0])

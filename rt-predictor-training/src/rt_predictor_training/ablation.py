@@ -8,9 +8,9 @@ from typing import Final
 import lightgbm as lgb
 import numpy as np
 
-from rt_predictor_core.features import request
+from rt_predictor_core.features import queued, request
 from rt_predictor_core.features.neighbours import WIDTHS
-from rt_predictor_core.features.table import NAMES
+from rt_predictor_core.features.table import NAMES, used_columns
 from rt_predictor_core.models.target import Target
 from rt_predictor_core.scores import point_scores
 from rt_predictor_training.course import Course
@@ -20,7 +20,9 @@ from rt_predictor_training.walk import Block, training_rows
 
 CALENDAR: Final = ("hour_of_day", "day_of_week")
 
-FAMILIES: Final = ("request", "calendar", "statistics by key", "neighbours", "running jobs")
+QUEUED: Final = "queued jobs"
+
+FAMILIES: Final = ("request", "calendar", "statistics by key", "neighbours", "running jobs", QUEUED)
 """Families in reports; the statistics by key include the user's, the account's, the partition's and the site's."""
 
 
@@ -30,6 +32,8 @@ def family_of(name: str) -> str:
         return "calendar"
     if name in request.FEATURES:
         return "request"
+    if name in queued.FEATURES:
+        return QUEUED
     if name.startswith("now_"):
         return "running jobs"
     return "neighbours" if name.startswith(tuple(f"{width}_" for width in WIDTHS)) else "statistics by key"
@@ -38,7 +42,10 @@ def family_of(name: str) -> str:
 def ablations(
     course: Course, profile: Profile, target: Target, blocks: Sequence[Block], on_fit: Callable[[], None]
 ) -> tuple[Ablation, ...]:
-    """Return the error of one LightGBM for the median with all features and without each family, on some blocks."""
+    """Return the error of one LightGBM for the median with and without each family of features, on some blocks.
+
+    "With" is with those that the profile uses; where queued jobs are not among them, they are added for their own row.
+    """
     families = np.array([family_of(name) for name in NAMES])
     truth = np.concatenate([course.run[block.first : block.last] for block in blocks])
 
@@ -47,8 +54,16 @@ def ablations(
         on_fit()
         return point_scores(said, truth)["mae_h"]
 
-    everything = mae(np.arange(len(NAMES)))
-    return tuple(Ablation(family, everything, mae(np.flatnonzero(families != family))) for family in FAMILIES)
+    used = np.arange(used_columns(queued=profile.queued))
+    everything = mae(used)
+
+    def worth(family: str) -> Ablation:
+        others = used[families[used] != family]
+        if len(others) < len(used):
+            return Ablation(family, everything, mae(others))
+        return Ablation(family, mae(np.arange(len(NAMES))), everything)
+
+    return tuple(map(worth, FAMILIES))
 
 
 def _medians(course: Course, profile: Profile, target: Target, block: Block, columns: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Request:
     max_minutes: float | None
     blocks: int
     profile: str
+    queued: bool | None
     sample_size: int | None
     chunk_rows: int | None
     timezone: str
@@ -71,6 +72,8 @@ def run(request: Request, progress: Progress) -> None:
 
 def _tested(request: Request, paths: tuple[Path, ...], progress: Progress) -> Outcome:
     profile = load_profile(request.profile)
+    if request.queued is not None:
+        profile = replace(profile, queued=request.queued)
     intake = Intake(
         paths=paths,
         chunk_rows=request.chunk_rows or profile.chunk_rows,

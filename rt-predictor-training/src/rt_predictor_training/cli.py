@@ -44,6 +44,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 @click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
 @click.option("--memory", type=click.FloatRange(min=0.0, min_open=True), help="GiB to use; default from the profile.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to fit.")
+@click.option("--queued/--no-queued", default=None, help="Learn from what waits, or not; default from the profile.")
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
 @click.option("--update", is_flag=True, help="Go on from the current model with the log's new jobs alone.")
@@ -95,6 +96,8 @@ def _train(paths: tuple[Path, ...], models: Path, **options: Any) -> None:
         click.echo(f"note: {note}", err=True)
     if options["memory"] is not None:
         chosen = replace(chosen, memory_gib=options["memory"])
+    if options["queued"] is not None:
+        chosen = replace(chosen, queued=options["queued"])
     rejects = options["rejects"]
     intake = Intake(
         paths=paths,
@@ -168,6 +171,7 @@ def synthesize(rows: int, seed: int, out: Path) -> None:
 @click.option("--profile", default="quick", show_default=True, help="quick, standard, m2max, or a TOML file.")
 @click.option("--sample-size", type=click.IntRange(min=1), help="Test on the newest N jobs only.")
 @click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
+@click.option("--queued/--no-queued", default=None, help="Learn from what waits, or not; default from the profile.")
 @click.option("--timezone", default="UTC", show_default=True, help="Zone of times that carry none (IANA name).")
 @click.option("--rejects", type=_PATH, help="Write refused rows with their reasons to this CSV file.")
 @click.option("--ablations/--no-ablations", default=True, help="Measure what each family of features is worth.")

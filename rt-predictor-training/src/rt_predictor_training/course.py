@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
-from rt_predictor_core.features.table import HistoryRows, assemble
+from rt_predictor_core.features.table import FIRST_QUEUED, HistoryRows, assemble
 from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.history.state import State
 from rt_predictor_core.requests import Requests
@@ -17,6 +17,11 @@ from rt_predictor_training.facts import Facts
 from rt_predictor_training.ingest import Jobs
 
 Rows = TypeVar("Rows", Requests, EventLog, HistoryRows)
+
+UNTOLD_IN: Final = 16
+"""Of so many jobs one is fitted as if nothing was known of the queue, as in a service that hears of no submissions."""
+
+_IDENTITY_BITS: Final = np.uint64(32)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,18 @@ class Course:
     def table(self) -> np.ndarray:
         """The feature table, float32[n, features]."""
         return assemble(self.requests, self.history)
+
+    def inputs(self, rows: np.ndarray, *, queued: bool) -> np.ndarray:
+        """Return what members are fitted on of some jobs, int64[k]: float32[k, features].
+
+        With ``queued``, what waits is among it, but for one job of ``UNTOLD_IN``, chosen by its identity.
+        """
+        if not queued:
+            return np.ascontiguousarray(self.table[rows, :FIRST_QUEUED])
+        table: np.ndarray = self.table[rows]
+        untold = (self.events.identity[rows] >> _IDENTITY_BITS) % np.uint64(UNTOLD_IN) == 0
+        table[untold, FIRST_QUEUED:] = np.nan
+        return table
 
     @property
     def run(self) -> np.ndarray:

@@ -30,7 +30,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Ablation:
-    """The error [h] of one model with all features, and without one family of them, on the same jobs."""
+    """The error [h] of one model with one family of features among the others, and without it, on the same jobs."""
 
     family: str
     mae_h: float

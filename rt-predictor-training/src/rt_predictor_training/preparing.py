@@ -109,7 +109,10 @@ def _kept(base: Artifact) -> Course:
 
 
 def _known(jobs: Jobs, kept: Course) -> np.ndarray:
-    """Return which jobs of a log an earlier log held, bool[n]: by identity and end, or by time where those are gone."""
+    """Return which jobs of a log an earlier log held, bool[n]: by identity and end, or by time where those are gone.
+
+    One that waited when the earlier log ended and was withdrawn since counts as held: the queue misses it for a while.
+    """
     facts, events = kept.facts, jobs.events
     ended = np.isin(_pairs(events.identity, events.end), _pairs(facts.known, facts.known_end))
     return np.where(events.ran, ended | (events.end < facts.known_from), events.submit <= facts.last_submit)

@@ -17,7 +17,7 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, TRAINING, member_arrays
+from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, PROBES, TRAINING, member_arrays
 from rt_predictor_core.artifact.load import load, newest
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
@@ -35,6 +35,7 @@ from rt_predictor_training.members import LOCAL, Engine
 from rt_predictor_training.newest import Newest, evidence, fold_entry
 from rt_predictor_training.packing import packed_course
 from rt_predictor_training.preparing import prepare
+from rt_predictor_training.probing import probes_of
 from rt_predictor_training.profiles import Profile
 from rt_predictor_training.progress import Progress
 from rt_predictor_training.resuming import Resuming
@@ -145,6 +146,7 @@ def _files(course: Course, result: Result, state: State) -> dict[str, bytes]:
         files[member_arrays(name)] = arrays_to_bytes(forest.arrays())
     for member in result.fitted.values():
         files.update(member.native)
+    files[PROBES] = arrays_to_bytes(probes_of(course, result))
     return files
 
 
@@ -177,6 +179,7 @@ def _manifest(models: Path, facts: Facts, profile: Profile, result: Result, stag
         created=int(now),
         features=FINGERPRINT,
         profile=profile.name,
+        queued=profile.queued,
         sources=facts.sources,
         jobs=facts.jobs,
         rejected=facts.rejected,

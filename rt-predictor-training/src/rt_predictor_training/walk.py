@@ -143,11 +143,12 @@ class Walk:
         """Fit the members anew on rows of the course, int64."""
         course, profile, target = self._course, self._profile, self.forecaster.target
         limited = np.minimum(course.run[rows], target.limit(course.wallclock_req[rows]))
-        train = Fold(course.table[rows], target.forward(limited, course.wallclock_req[rows]))
+        inputs = partial(course.inputs, queued=profile.queued)
+        train = Fold(inputs(rows), target.forward(limited, course.wallclock_req[rows]))
         self.fitted = {name: self._engine.member(name, self._task(train, name)) for name in profile.members}
         asked = rows[~np.isnan(course.wallclock_req[rows])]
         reached = (course.run[asked] >= course.wallclock_req[asked]).astype(np.float64)
-        self.chance = self._engine.chance(self._task(Fold(course.table[asked], reached), "lightgbm"))
+        self.chance = self._engine.chance(self._task(Fold(inputs(asked), reached), "lightgbm"))
         members = {
             **{name: member.forest for name, member in self.fitted.items()},
             **{name: Neighbours.of(self.forecaster.levels, target, width) for name, width in WIDTHS.items()},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import streamlit as st
 
-from rt_predictor_client import Client, Forecast, ModelInfo, TimedOut, Unreachable, load_config
+from rt_predictor_client import CircuitOpen, Client, Config, Forecast, ModelInfo, TimedOut, Unreachable, load_config
 from rt_predictor_formats.errors import Problem
 from rt_predictor_formats.sbatch import JobRequest
 
@@ -41,12 +42,12 @@ def current_model() -> ModelInfo:
 
 def _client(longest: float = float("inf")) -> Client:
     config = load_config()
-    return _open(config.address, min(config.timeout_seconds, longest))
+    return _open(replace(config, timeout_seconds=min(config.timeout_seconds, longest)))
 
 
 @st.cache_resource(show_spinner=False)
-def _open(address: str, timeout_seconds: float) -> Client:
-    return Client(address, timeout_seconds=timeout_seconds)
+def _open(config: Config) -> Client:
+    return Client.from_config(config)
 
 
 @contextmanager
@@ -56,8 +57,9 @@ def _failures() -> Iterator[None]:
         yield
     except TimedOut as error:
         raise Problem(error.code, error.thing, place=error.place, remedy=_SLOW) from error
+    except CircuitOpen as error:
+        remedy = f"{error.remedy}; if that does not help, {_NOT_STARTED}"
+        raise Problem(AWAY, error.thing, place=error.place, remedy=remedy) from error
     except Unreachable as error:
-        # a connection that failed waits longer and longer before it tries again; a new one tries at once
-        _open.clear()
         remedy = _NOT_STARTED if error.code == AWAY else error.remedy
         raise Problem(error.code, error.thing, place=error.place, remedy=remedy) from error

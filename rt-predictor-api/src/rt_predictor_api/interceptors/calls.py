@@ -17,6 +17,9 @@ Around = Callable[[str, grpc.ServicerContext], AbstractContextManager[Parse | No
 What it may give is put before the handler: it takes the request, or the iterator of requests, and returns it.
 """
 
+OPEN_INFERENCE = "inference"
+"""Package of the public protocol that is served beside our own contract, and in the same way."""
+
 
 def surround(
     handler: grpc.RpcMethodHandler[Any, Any], method: str, around: Around, parse: Parse | None = None
@@ -63,7 +66,7 @@ class OwnCalls(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic for
     """
 
     def __init__(self, package: str) -> None:
-        self._prefix = f"/{package}."
+        self._prefix = (f"/{package}.", f"/{OPEN_INFERENCE}.")
         self._made: dict[str, grpc.RpcMethodHandler[Any, Any] | None] = {}
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:

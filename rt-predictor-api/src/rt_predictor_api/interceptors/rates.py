@@ -24,11 +24,15 @@ ROWS_PER_CALL = 50
 class Rates(OwnCalls):
     """Refuses at once what passes a caller's budget; every message of a stream counts.
 
-    A message costs one, and one more for each ``ROWS_PER_CALL`` rows.
+    A message costs one, and one more for each ``ROWS_PER_CALL`` rows; what it says beyond ``most_rows``, for which it
+    is refused, costs nothing more.
     """
 
-    def __init__(self, callers: Callers, budgets: Budgets, counted: Metrics, package: str = DOMAIN) -> None:
+    def __init__(
+        self, callers: Callers, budgets: Budgets, counted: Metrics, most_rows: int, package: str = DOMAIN
+    ) -> None:
         super().__init__(package)
+        self._most_rows = most_rows
         self._callers = callers
         self._budgets = budgets
         self._metrics = counted
@@ -47,7 +51,7 @@ class Rates(OwnCalls):
         return surround(handler, method, around)
 
     def _spend(self, identity: str, message: Any) -> None:
-        wait = self._budgets.spend(identity, 1 + rows_of(message) / ROWS_PER_CALL)
+        wait = self._budgets.spend(identity, 1 + min(rows_of(message), self._most_rows) / ROWS_PER_CALL)
         if wait:
             self._metrics.count(metrics.CALLS_REFUSED, "rate_exceeded")
             raise Busy(

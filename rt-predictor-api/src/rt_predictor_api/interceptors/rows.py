@@ -8,8 +8,9 @@ from rt_predictor_api import arrow
 
 
 def rows_of(message: Any) -> int:
-    """Return the jobs or events of a message; 0 of one that asks for one job only."""
+    """Return the jobs or events that a message says it has; 0 of one that asks for one job only."""
     payload: bytes = getattr(message, arrow.FIELD, b"")
     if payload:
         return arrow.count(payload)
-    return len(getattr(message, "jobs", ())) + len(getattr(message, "events", ()))
+    tensors = max((tensor.shape[0] for tensor in getattr(message, "inputs", ()) if tensor.shape), default=0)
+    return len(getattr(message, "jobs", ())) + len(getattr(message, "events", ())) + max(tensors, 0)

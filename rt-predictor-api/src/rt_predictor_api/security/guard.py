@@ -49,7 +49,8 @@ class Guard:
         self.last: Sequence[grpc.ServerInterceptor[Any, Any]] = []
         if settings.rate_per_second:
             budgets = Budgets(settings.rate_per_second, settings.rate_burst, MOST_NAMES, monotonic)
-            self.last = [Rates(callers, budgets, counted)]
+            most_rows = max(settings.max_batch_rows, settings.max_arrow_rows)
+            self.last = [Rates(callers, budgets, counted, most_rows)]
         self._stop = Event()
         self._thread = Thread(target=self._run, name="guard", daemon=True)
         self._log = structlog.get_logger()

@@ -9,8 +9,13 @@ ADMIN = "admin"
 ALL = (PREDICT, REPORT, ADMIN)
 """Forecasts and models; what happened to jobs; acts that change the service. None contains another."""
 
-OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
-"""Services that answer anyone: balancers ask for health, and what reflection tells is published."""
+OPEN = (
+    "/grpc.health.v1.Health/",
+    "/grpc.reflection.v1alpha.ServerReflection/",
+    "/inference.GRPCInferenceService/ServerLive",
+    "/inference.GRPCInferenceService/ServerReady",
+)
+"""What answers anyone: balancers ask for health, and what reflection tells is published."""
 
 NEEDED = {
     "/rtpredictor.v1.PredictionService/Predict": PREDICT,
@@ -20,6 +25,10 @@ NEEDED = {
     "/rtpredictor.v1.HistoryService/ReportJobs": REPORT,
     "/rtpredictor.v1.ModelService/GetModel": PREDICT,
     "/rtpredictor.v1.ModelService/ListModels": PREDICT,
+    "/inference.GRPCInferenceService/ModelReady": PREDICT,
+    "/inference.GRPCInferenceService/ServerMetadata": PREDICT,
+    "/inference.GRPCInferenceService/ModelMetadata": PREDICT,
+    "/inference.GRPCInferenceService/ModelInfer": PREDICT,
 }
 """The scope of each call, by its path; a test compares it with the contract."""
 

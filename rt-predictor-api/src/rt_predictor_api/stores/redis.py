@@ -217,8 +217,7 @@ def _client(url: str, connect_seconds: float, seconds: float, retry: Retry) -> R
 
 def _identity(event: Event) -> bytes:
     """Return what makes an event the same, 16 bytes."""
-    kind = "ended" if event.end_time is not None else "started"
-    text = "\0".join([event.cluster, event.job_id, str(event.submit_time), kind])
+    text = "\0".join([event.cluster, event.job_id, str(event.submit_time), event.kind])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

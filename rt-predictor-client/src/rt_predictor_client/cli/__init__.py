@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Unpack
 
 import click
 
@@ -18,6 +19,7 @@ from rt_predictor_client.cli.model import model
 from rt_predictor_client.cli.predict import predict
 from rt_predictor_client.cli.remaining import remaining
 from rt_predictor_client.cli.report import report
+from rt_predictor_client.config import Flags
 from rt_predictor_client.errors import EXIT_MEANINGS, Exit, exit_status
 from rt_predictor_client.output import printable
 from rt_predictor_formats.errors import Problem
@@ -33,12 +35,23 @@ _EPILOG = "\b\nExit status:\n" + "\n".join(f"  {status.value}  {text}" for statu
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="rtp", message="%(prog)s %(version)s")
-@click.option("--address", metavar="HOST:PORT", help="Where the service is [RT_PREDICTOR_ADDRESS, ~/.config/rtp.toml].")
+@click.option(
+    "--address",
+    "--server",
+    metavar="HOST:PORT[,...]",
+    help="Where the service is, or its replicas [RT_PREDICTOR_ADDRESS, ~/.config/rtp.toml].",
+)
 @click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for an answer [10].")
+@click.option("--tls/--no-tls", default=None, help="Encrypt the connection; implied by the next four.")
+@click.option("--ca-file", metavar="PEM", help="Authorities that sign the service's certificate.")
+@click.option("--cert-file", metavar="PEM", help="Your own certificate, for mutual TLS; with --key-file.")
+@click.option("--key-file", metavar="PEM", help="Its private key.")
+@click.option("--server-name", metavar="NAME", help="What the service's certificate is for, if not the address.")
+@click.option("--token-file", metavar="FILE", help="Who you are [RT_PREDICTOR_TOKEN, which no other user can see].")
 @click.pass_context
-def rtp(context: click.Context, address: str | None, timeout: float | None) -> None:
+def rtp(context: click.Context, /, address: str | None, timeout: float | None, **flags: Unpack[Flags]) -> None:
     """Forecasts how long batch jobs will run."""
-    context.obj = Connection(address, timeout)
+    context.obj = Connection(address, timeout, flags)
 
 
 for _command in (predict, remaining, batch, report, model, health):

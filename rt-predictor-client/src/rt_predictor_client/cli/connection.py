@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rt_predictor_client.config import load_config
+from rt_predictor_client.config import Flags, load_config
 from rt_predictor_formats.errors import Problem
 
 if TYPE_CHECKING:
@@ -18,22 +19,25 @@ LOWEST_RISK, HIGHEST_RISK = 0.01, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What ``--address`` and ``--timeout`` said; None where they were not given."""
+    """What the options before the command said; None where they were not given."""
 
     address: str | None
     timeout_seconds: float | None
+    flags: Flags
 
     def client(self, rows: int | None = None) -> Client:
         """Return a client; with ``rows``, its streams may take the time-out for each message of that many rows.
 
-        Raises Problem CONFIG_INVALID.
+        It has no circuit breaker: a command makes one call and ends. Raises Problem CONFIG_INVALID.
         """
+        # gRPC's own log would stand between our lines; whoever looks for it can set the variable
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from rt_predictor_client.client import CHUNK_ROWS, STREAM_TIMEOUT_SECONDS, Client
 
-        config = load_config(self.address, self.timeout_seconds)
+        config = replace(load_config(self.address, self.timeout_seconds, **self.flags), breaker=None)
         chunks = None if rows is None else rows // CHUNK_ROWS + 1
         stream = STREAM_TIMEOUT_SECONDS if chunks is None else config.timeout_seconds * chunks
-        return Client(config.address, timeout_seconds=config.timeout_seconds, stream_timeout_seconds=stream)
+        return Client.from_config(config, stream)
 
 
 def current_user() -> str | None:

@@ -1,9 +1,9 @@
-"""``rtp report``: tell the service which jobs started and ended."""
+"""``rtp report``: tell the service what happened to jobs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, tzinfo
@@ -37,15 +37,15 @@ class Events:
 @click.argument("source", required=False, metavar="[FILE]")
 @click.option("--job-id", help="Job id.")
 @click.option("--submit", help="When it was submitted: seconds since 1970 or ISO.")
-@click.option("--start", help="When it started.")
-@click.option("--end", help="When it ended; leave out while it runs.")
+@click.option("--start", help="When it started; leave out while it waits, and of a job that never ran.")
+@click.option("--end", help="When it ended; leave out while it waits or runs.")
 @click.option("--state", help="How it ended, such as COMPLETED.")
 @job_options
 @click.option("--timezone", default="UTC", help="Of times without a zone in FILE, such as Europe/Berlin [UTC].")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 @click.pass_context
 def report(context: click.Context, /, source: str | None, **given: str | int | bool | None) -> None:
-    """Report started and finished jobs.
+    """Report jobs that wait, have started, have ended, or left the queue without running.
 
     FILE (- for stdin) is what sacct -P prints, with its header line or in the order of Open XDMoD. Without it, the
     options describe one job.
@@ -54,7 +54,7 @@ def report(context: click.Context, /, source: str | None, **given: str | int | b
     if source is not None and any(given.values()):
         raise click.UsageError("give FILE or a job's options, not both.", context)
     if source is None and not given["job_id"]:
-        raise click.UsageError("give FILE or --job-id with --submit and --start.", context)
+        raise click.UsageError("give FILE or --job-id with --submit.", context)
     events = read_events(source, _zone(timezone)) if source is not None else Events([_one(context, given)])
     _send(context, events, as_json=as_json)
 
@@ -85,7 +85,7 @@ def _print(result: Any, skipped: int, lines: list[int]) -> None:
 
     click.echo(f"accepted {result.accepted}, duplicates {result.duplicates}, rejected {result.rejected_total}")
     if skipped:
-        click.echo(f"passed over {skipped}: steps, and jobs that have not started")
+        click.echo(f"passed over {skipped}: steps, and rows that tell of no event")
     for error in result.rejected[:SHOWN_REJECTIONS]:
         place = f"line {lines[error.position]}: " if error.position < len(lines) else ""
         click.echo(f"rejected: {place}{output.printable(' '.join(str(error).split()))}", err=True)
@@ -97,10 +97,9 @@ def _print(result: Any, skipped: int, lines: list[int]) -> None:
 def _one(context: click.Context, given: Given) -> dict[str, Any]:
     """Return the event that the options describe."""
     happened = {name: given.pop(name) for name in ("job_id", "submit", "start", "end", "state")}
-    for name in ("submit", "start"):
-        if not happened[name]:
-            raise click.UsageError(f"--job-id needs --{name}.", context)
-    # sbatch's variables are of the next job, not of one that has started
+    if not happened["submit"]:
+        raise click.UsageError("--job-id needs --submit.", context)
+    # sbatch's variables are of the next job, not of one that was submitted
     request = request_of(None, given, {})
     return {
         **asdict(request),
@@ -170,8 +169,17 @@ def _read_line(line: str, number: int, fields: tuple[str, ...], zone: tzinfo, fo
     except Problem as problem:
         found.bad.append((number, problem))
         return
-    if is_step(str(job["job_id"])) or job["start_time"] is None:
+    if _passed_over(job):
         found.skipped += 1
         return
     found.events.append({**job, "cluster": row.get("cluster") or None})
     found.lines.append(number)
+
+
+def _passed_over(job: Mapping[str, Any]) -> bool:
+    """Return whether a row tells of no event: a step, a state without times, or tasks of an array that share a row.
+
+    Such tasks start under ids of their own, so that their start would not be recognised.
+    """
+    untold = job["start_time"] is None and job["end_time"] is None and job["state"] != "PENDING"
+    return untold or is_step(job["job_id"]) or "[" in job["job_id"]

@@ -12,6 +12,9 @@ HISTORY: Final = "history.npz"
 CHANCE: Final = "chance.npz"
 """The trees that give the probability to run into the requested wallclock."""
 
+PROBES: Final = "probes.npz"
+"""Rows, and what the members' own libraries said of them; see ``artifact.probes``."""
+
 KNOWN: Final = "known"
 """Name of the array in the snapshot that ``history.store`` adds to those of ``history.state``."""
 

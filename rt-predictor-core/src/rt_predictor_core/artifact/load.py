@@ -10,8 +10,18 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, TRAINING, UNFINISHED, member_arrays, sha256_of
+from rt_predictor_core.artifact.files import (
+    CHANCE,
+    HISTORY,
+    KNOWN,
+    PROBES,
+    TRAINING,
+    UNFINISHED,
+    member_arrays,
+    sha256_of,
+)
 from rt_predictor_core.artifact.manifest import NAME, REMEDY, Manifest
+from rt_predictor_core.artifact.probes import differing
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import SNAPSHOT, State
 from rt_predictor_core.history.store import MemoryStore
@@ -33,8 +43,12 @@ class Artifact:
     snapshot: dict[str, np.ndarray]
 
     def history(self) -> MemoryStore:
-        """Return a fresh history that knows what the training log knew."""
+        """Return a fresh history that knows what the training log knew, but not what waits.
+
+        A log tells of jobs once they are over, so nothing of those that wait when it ends.
+        """
         state = State.restore(**{name: self.snapshot[name] for name in SNAPSHOT})
+        state.forget_queue()
         return MemoryStore(state, self.snapshot[KNOWN], self.manifest.known_from)
 
 
@@ -72,8 +86,9 @@ def newest_and_refused(models: Path) -> tuple[Artifact | None, tuple[Problem, ..
 def load(path: Path) -> Artifact:
     """Read and verify an artifact.
 
-    Raises Problem: ARTIFACT_INCOMPLETE, ARTIFACT_CORRUPT, ARTIFACT_FORMAT, ARTIFACT_UNREADABLE or ARTIFACT_FEATURES
-    (the model was trained on other features than this release computes).
+    Raises Problem: ARTIFACT_INCOMPLETE, ARTIFACT_CORRUPT, ARTIFACT_FORMAT, ARTIFACT_UNREADABLE, ARTIFACT_FEATURES
+    (the model was trained on other features than this release computes) or ARTIFACT_DIFFERS (its members answer other
+    than the libraries that trained them did).
     """
     manifest = Manifest.read(path)
     if manifest.features != FINGERPRINT:
@@ -81,6 +96,7 @@ def load(path: Path) -> Artifact:
     try:
         contents = {name: _verified(path, name, digest) for name, digest in manifest.sha256.items()}
         forecaster = _forecaster(manifest, contents)
+        _check_answers(path, forecaster, manifest, _arrays(contents[PROBES]))
         stored = _arrays(contents[HISTORY])
         artifact = Artifact(path, manifest, forecaster, {name: stored[name] for name in (*SNAPSHOT, KNOWN)})
         artifact.history()
@@ -105,6 +121,21 @@ def _verified(path: Path, name: str, digest: str) -> bytes:
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def _check_answers(path: Path, forecaster: Forecaster, manifest: Manifest, probes: dict[str, np.ndarray]) -> None:
+    """Raise Problem ARTIFACT_DIFFERS unless the forests answer the probes as the libraries that trained them did."""
+    trained = [member.name for member in manifest.members if member.native_files]
+    forests = {name: forecaster.members[name] for name in trained}
+    if Path(CHANCE).stem in probes:  # a chance that is the same for all jobs has no library
+        forests[Path(CHANCE).stem] = forecaster.chance
+    for name, worst in differing(forests, probes).items():
+        raise Problem(
+            "ARTIFACT_DIFFERS",
+            f"{name} answers its probes other than its library did, by {worst:.2g} of the largest answer",
+            place=str(path),
+            remedy=REMEDY,
+        )
 
 
 def _forecaster(manifest: Manifest, contents: dict[str, bytes]) -> Forecaster:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from rt_predictor_core.numbers import strict_json
 from rt_predictor_formats.errors import Problem
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Number of the artifact's layout; another one is refused."""
 
 NAME: Final = "manifest.json"
@@ -111,6 +111,7 @@ class Manifest:
     libraries: versions that trained it. sha256: of every other file, by its path in the folder.
     resumed: stages and members that were taken from an interrupted run. updated_from: version that a run with
     ``--update`` went on from.
+    queued: whether the members use what waits, the features of ``features.queued``.
     fold, promotion: null in artifacts that were made before training recorded them.
     """
 
@@ -139,6 +140,7 @@ class Manifest:
     promotion: PromotionEntry | None = None
     resumed: tuple[str, ...] = ()
     updated_from: str | None = None
+    queued: bool = False
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON; not-a-number becomes null."""

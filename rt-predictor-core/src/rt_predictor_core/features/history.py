@@ -1,10 +1,10 @@
 """History features: one event-ordered kernel that observes ended jobs and reads as of a submit time.
 
 For each key (``features.keys``) the state holds one row of statistics, updated when a job of that key ends; beside them
-stand the user's newest jobs one by one (``features.neighbours``). ``sweep`` runs a whole log through the same
-``observe_start``, ``observe_end`` and ``read_row`` that the service calls for one event, so training and serving cannot
-differ. Recency-weighted statistics of a user's own ended jobs as predictors: Tsafrir, Etsion, Feitelson, "Backfilling
-Using System-Generated Predictions", IEEE TPDS 18(6), 2007.
+stand the user's newest jobs one by one (``features.neighbours``) and what waits now (``features.queued``). ``sweep``
+runs a whole log through the same functions that the service calls for one event, so training and serving cannot differ.
+Recency-weighted statistics of a user's own ended jobs as predictors: Tsafrir, Etsion, Feitelson, "Backfilling Using
+System-Generated Predictions", IEEE TPDS 18(6), 2007.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from rt_predictor_core.features import neighbours
+from rt_predictor_core.features import neighbours, queued
 from rt_predictor_core.features.keys import KEYS, TIER_KEYS
 from rt_predictor_core.features.neighbours import Nearby, traits_of
+from rt_predictor_core.features.queued import Queue
 from rt_predictor_core.features.slots import row_for, slot_of
 
 DECAY: Final = 0.8
@@ -45,14 +46,21 @@ STATISTICS: Final = (
 ) = range(len(STATISTICS))
 
 PER_KEY: Final = ("log_ended", "mean_log", "mean_ratio", "failed", "log_age")
-FEATURES: Final = (*(f"{key}_{feature}" for key in KEYS for feature in PER_KEY), *neighbours.FEATURES)
-"""Names in order: the statistics of each key, then the neighbours."""
+FEATURES: Final = (
+    *(f"{key}_{feature}" for key in KEYS for feature in PER_KEY),
+    *neighbours.FEATURES,
+    *queued.FEATURES,
+)
+"""Names in order: the statistics of each key, the neighbours, and what waits."""
 
-END, START, SUBMIT = 0, 1, 2
-"""Kinds of events, in the order in which events of one second are taken."""
+END, START, LEAVE, SUBMIT = 0, 1, 2, 3
+"""Kinds of events, in the order in which events of one second are taken. A start takes the job out of the queue;
+``LEAVE`` is for a job that leaves it without a start that shows."""
 
 _KEYS = len(KEYS)
 _PER_KEY = len(PER_KEY)
+_FIRST_NEIGHBOUR = _KEYS * _PER_KEY
+_FIRST_QUEUED = _FIRST_NEIGHBOUR + len(neighbours.FEATURES)
 _TIER_KEYS = np.array(TIER_KEYS)
 _NO_KEY = np.uint64(0)
 
@@ -87,12 +95,19 @@ class Asked(NamedTuple):
 
 
 class Happened(NamedTuple):
-    """What happened to the same jobs: int64[n] start and end [s since 1970], float64[n] run time [s], failed 0 or 1."""
+    """What happened to the same jobs.
+
+    Attributes
+    ----------
+    start, end: int64[n], seconds since 1970. run: float64[n], run time [s]. failed: float64[n], 0 or 1.
+    queued: bool[n], whether the job waits after its submit until an event takes it out of the queue.
+    """
 
     start: np.ndarray
     end: np.ndarray
     run: np.ndarray
     failed: np.ndarray
+    queued: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -105,10 +120,31 @@ def _row(key: np.uint64, state: Statistics) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def observe_submit(asked: Asked, i: int, queue: Queue) -> None:
+    """Take in that job ``i`` was submitted and waits."""
+    core_seconds = queued.core_seconds_of(asked.request[i], asked.processors[i])
+    queued.enter(asked.keys[i], asked.submit[i], core_seconds, queue)
+
+
+@njit(cache=True, nogil=True)
+def observe_leave(asked: Asked, i: int, queue: Queue) -> None:
+    """Take in that job ``i``, whose submit was taken in, waits no more."""
+    core_seconds = queued.core_seconds_of(asked.request[i], asked.processors[i])
+    queued.leave(asked.keys[i], asked.submit[i], core_seconds, queue)
+
+
+@njit(cache=True, nogil=True)
 def observe_start(asked: Asked, i: int, start: int, nearby: Nearby) -> None:
     """Take in that job ``i`` started at ``start`` [s since 1970]."""
     traits = traits_of(asked.request[i], asked.processors[i], asked.stem[i])
     neighbours.observe_start(asked.keys[i], traits, start, nearby)
+
+
+@njit(cache=True, nogil=True)
+def forget_start(asked: Asked, i: int, start: int, nearby: Nearby) -> None:
+    """Take in that job ``i``, whose ``start`` was taken in, runs no more, and was no run."""
+    traits = traits_of(asked.request[i], asked.processors[i], asked.stem[i])
+    neighbours.forget_start(asked.keys[i], traits, start, nearby)
 
 
 @njit(cache=True, nogil=True)
@@ -156,7 +192,7 @@ def _fill_key(row: np.ndarray, as_of: int, out: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def read_row(asked: Asked, i: int, state: Statistics, nearby: Nearby, out: np.ndarray) -> tuple[int, int]:
+def read_row(asked: Asked, i: int, state: Statistics, nearby: Nearby, queue: Queue, out: np.ndarray) -> tuple[int, int]:
     """Write the features of job ``i`` as of its submit time into ``out``, float32[len(FEATURES)].
 
     Returns the tier (index into ``keys.TIERS``) and the ended jobs known at it.
@@ -174,7 +210,8 @@ def read_row(asked: Asked, i: int, state: Statistics, nearby: Nearby, out: np.nd
         ended[k] = row[ENDED]
         _fill_key(row, as_of, out[k * _PER_KEY : (k + 1) * _PER_KEY])
     traits = traits_of(asked.request[i], asked.processors[i], asked.stem[i])
-    neighbours.read(keys, traits, asked.request[i], as_of, nearby, out[_KEYS * _PER_KEY :])
+    neighbours.read(keys, traits, asked.request[i], as_of, nearby, out[_FIRST_NEIGHBOUR:_FIRST_QUEUED])
+    queued.read(keys, as_of, queue, out[_FIRST_QUEUED:])
     tier, jobs = 0, 0
     for t in range(len(_TIER_KEYS)):
         if ended[_TIER_KEYS[t]] > 0.0:
@@ -184,11 +221,17 @@ def read_row(asked: Asked, i: int, state: Statistics, nearby: Nearby, out: np.nd
 
 @njit(cache=True, nogil=True)
 def read_many(
-    asked: Asked, state: Statistics, nearby: Nearby, out: np.ndarray, tier: np.ndarray, jobs: np.ndarray
+    asked: Asked,
+    state: Statistics,
+    nearby: Nearby,
+    queue: Queue,
+    out: np.ndarray,
+    tier: np.ndarray,
+    jobs: np.ndarray,
 ) -> None:
     """Read each of ``n`` jobs: ``out`` float32[n, len(FEATURES)], ``tier`` uint8[n], ``jobs`` uint32[n]."""
     for i in range(len(asked.submit)):
-        tier[i], jobs[i] = read_row(asked, i, state, nearby, out[i])
+        tier[i], jobs[i] = read_row(asked, i, state, nearby, queue, out[i])
 
 
 @njit(cache=True, nogil=True)
@@ -200,6 +243,7 @@ def sweep(
     happened: Happened,
     state: Statistics,
     nearby: Nearby,
+    queue: Queue,
     out: np.ndarray,
     tier: np.ndarray,
     jobs: np.ndarray,
@@ -213,20 +257,25 @@ def sweep(
     """
     room = min(len(state.rows), len(state.table) // 2) - _KEYS
     room_nearby = min(len(nearby.total), len(nearby.table) // 2) - 1
+    room_queue = min(len(queue.waiting), len(queue.table) // 2) - len(queued.WHOSE)
     for e in range(begin, len(order)):
+        if state.used[0] > room or nearby.used[0] > room_nearby or queue.used[0] > room_queue:
+            return e
         j = order[e]
         if kinds[e] == SUBMIT:
             row = place[j]
             if row >= 0:
-                tier[row], jobs[row] = read_row(asked, j, state, nearby, out[row])
-            continue
-        if state.used[0] > room or nearby.used[0] > room_nearby:
-            return e
-        start = happened.start[j]
-        if kinds[e] == START:
-            observe_start(asked, j, start, nearby)
+                tier[row], jobs[row] = read_row(asked, j, state, nearby, queue, out[row])
+            if happened.queued[j]:
+                observe_submit(asked, j, queue)
+        elif kinds[e] == LEAVE:
+            observe_leave(asked, j, queue)
+        elif kinds[e] == START:
+            if happened.queued[j]:
+                observe_leave(asked, j, queue)
+            observe_start(asked, j, happened.start[j], nearby)
         else:
-            end, run, failed = happened.end[j], happened.run[j], happened.failed[j]
+            start, end = happened.start[j], happened.end[j]
             started = max(start, asked.submit[j] + 1) < max(end, asked.submit[j] + 1)  # see EventLog.events
-            observe_end(asked, j, start, end, run, failed, started, state, nearby)
+            observe_end(asked, j, start, end, happened.run[j], happened.failed[j], started, state, nearby)
     return len(order)

@@ -148,6 +148,12 @@ def observe_start(keys: np.ndarray, traits: Traits, start: int, state: Nearby) -
 
 
 @njit(cache=True, nogil=True)
+def forget_start(keys: np.ndarray, traits: Traits, start: int, state: Nearby) -> None:
+    """Take in that a job runs no more, and was no run: its ``start`` was taken in."""
+    _forget(_row(key_of(keys), state), traits, start, state)
+
+
+@njit(cache=True, nogil=True)
 def _gap(a: float, b: float) -> float:
     if np.isnan(a) or np.isnan(b):
         return 0.0 if np.isnan(a) and np.isnan(b) else UNKNOWN_GAP

@@ -8,11 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from rt_predictor_core.features import history, keys, neighbours, request
+from rt_predictor_core.features import history, keys, neighbours, queued, request
 from rt_predictor_core.requests import Requests
 
 NAMES: Final = (*request.FEATURES, *history.FEATURES)
 """Names of the feature columns."""
+
+FIRST_QUEUED: Final = len(NAMES) - len(queued.FEATURES)
+"""From this column on, the features are those of ``queued``: a model may do without them."""
 
 DEFINITION: Final = 2
 """Raised by hand whenever the meaning of a feature changes without its name."""
@@ -25,6 +28,8 @@ _CONSTANTS = (
     *neighbours.FADING,
     neighbours.NAME_WEIGHT,
     neighbours.UNKNOWN_GAP,
+    queued.SECONDS_KEPT,
+    queued.MOST_CORE_SECONDS,
 )
 FINGERPRINT: Final = sha256("\n".join(map(str, (DEFINITION, *_CONSTANTS, *keys.KEYS, *NAMES))).encode()).hexdigest()
 """Identifies the features; a model is only used with the features that it was trained on."""
@@ -57,6 +62,11 @@ class HistoryRows:
     def take(self, rows: np.ndarray | slice) -> HistoryRows:
         """Return the rows that an index array, a mask or a slice selects."""
         return HistoryRows(self.features[rows], self.tier[rows], self.jobs[rows])
+
+
+def used_columns(*, queued: bool) -> int:
+    """Return how many of the feature columns, from the first, a model uses with or without what waits."""
+    return len(NAMES) if queued else FIRST_QUEUED
 
 
 def assemble(requests: Requests, rows: HistoryRows) -> np.ndarray:

@@ -15,9 +15,11 @@ import threading
 import zlib
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from rt_predictor_core.history.mark import SharedMark
+from rt_predictor_core.history.migration import from_format_1
 from rt_predictor_core.schema import COLUMNS
 from rt_predictor_formats.errors import Problem
 
@@ -31,7 +33,7 @@ REQUEST_COLUMNS = tuple(
 """What ``Event.job`` may hold: the canonical columns of a request."""
 
 FORMAT = 2
-"""Number of the table layout, kept in the database's ``user_version``."""
+"""Number of the table layout, kept in the database's ``user_version``; format 1 is brought to it when it is opened."""
 
 APPLICATION = 0x52545048
 """SQLite's ``application_id`` of a journal: "RTPH"."""
@@ -45,7 +47,7 @@ BUSY_SECONDS = 30.0
 _NUMBERS = frozenset(c.name for c in COLUMNS if c.name in REQUEST_COLUMNS and c.unit != "text")
 _LESSON = ("model", "tier", "level_run", "level_interval", "level_wallclock")
 _STORED = (
-    *("cluster", "job_id", "submit_time", "finished", "start_time", "end_time", "state"),
+    *("cluster", "job_id", "submit_time", "kind", "start_time", "end_time", "state"),
     *(*REQUEST_COLUMNS, *_LESSON),
 )
 _CREATE = f"""
@@ -54,8 +56,8 @@ CREATE TABLE IF NOT EXISTS events (
     cluster TEXT NOT NULL,
     job_id TEXT NOT NULL,
     submit_time INTEGER NOT NULL,
-    finished INTEGER NOT NULL,
-    start_time INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    start_time INTEGER,
     end_time INTEGER,
     state TEXT,
     {", ".join(f'"{name}" {"REAL" if name in _NUMBERS else "TEXT"}' for name in REQUEST_COLUMNS)},
@@ -65,27 +67,37 @@ CREATE TABLE IF NOT EXISTS events (
     level_interval REAL,
     level_wallclock REAL,
     checksum INTEGER NOT NULL,
-    UNIQUE (cluster, job_id, submit_time, finished)
+    UNIQUE (cluster, job_id, submit_time, kind)
 )"""
 _NAMES = ", ".join(f'"{name}"' for name in _STORED)
 _INSERT = (
     f"INSERT INTO events ({_NAMES}, checksum) VALUES ({', '.join('?' * (len(_STORED) + 1))}) "  # noqa: S608 # names are constants
-    "ON CONFLICT (cluster, job_id, submit_time, finished) DO NOTHING"
+    "ON CONFLICT (cluster, job_id, submit_time, kind) DO NOTHING"
 )
 _SELECT = f"SELECT seq, {_NAMES}, checksum FROM events WHERE seq > ? ORDER BY seq LIMIT {REPLAY_ROWS}"  # noqa: S608 # as above
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
+class Kind(StrEnum):
+    """What happened to a job; ``WITHDRAWN`` is for one that left the queue and never ran."""
+
+    SUBMITTED = "submitted"
+    STARTED = "started"
+    ENDED = "ended"
+    WITHDRAWN = "withdrawn"
+
+
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a job: it started, or it ended.
+    """Something that happened to a job; which times are told says what.
 
     Attributes
     ----------
     cluster: name of the cluster; empty where there is only one.
     job_id: the scheduler's job id.
-    submit_time, start_time: [s since 1970].
-    end_time: [s since 1970]; None while the job still runs.
+    submit_time: [s since 1970].
+    start_time: [s since 1970]; None where the job waits, or has never run.
+    end_time: [s since 1970]; None while the job waits or runs.
     state: one of ``schema.STATES``; None where not told.
     job: what the job asked for, by ``REQUEST_COLUMNS``; an absent or None value is unknown.
     """
@@ -93,10 +105,24 @@ class Event:
     cluster: str
     job_id: str
     submit_time: int
-    start_time: int
+    start_time: int | None
     end_time: int | None
     state: str | None
     job: Mapping[str, str | float | None]
+
+    @property
+    def kind(self) -> Kind:
+        """What happened."""
+        if self.start_time is None:
+            return Kind.SUBMITTED if self.end_time is None else Kind.WITHDRAWN
+        return Kind.STARTED if self.end_time is None else Kind.ENDED
+
+    @property
+    def run_time(self) -> int | None:
+        """How long the job ran [s]; None where it has not ended, has never run, or took no time, which is no run."""
+        if self.start_time is None or self.end_time is None or self.end_time <= self.start_time:
+            return None
+        return self.end_time - self.start_time
 
 
 @dataclass(frozen=True)
@@ -154,7 +180,7 @@ class Journal:
         """Store events with what they taught; when this returns they are on disk, and when it raises none of them is.
 
         Returns one flag per event: True where it is new, False where its cluster, job id, submit time and kind
-        (started, finished) were stored before; the first report of an event stays as it is.
+        were stored before; the first report of an event stays as it is.
 
         Raises
         ------
@@ -185,7 +211,7 @@ class Journal:
         while page := self._page(after):
             for seq, *values, checksum in page:
                 if checksum != _checksum(values):
-                    raise self._corrupt(f"event {seq} differs from its checksum")
+                    raise self._differs(seq)
                 yield Entry(seq, *_entry(values))
             after = page[-1][0]
 
@@ -204,7 +230,7 @@ class Journal:
             run(query).fetchone()[0]
             for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema")
         )
-        if tables and (application, version) != (APPLICATION, FORMAT):
+        if tables and (application != APPLICATION or version not in {1, FORMAT}):
             raise self._corrupt(f"the file is no journal of format {FORMAT}")
         damage = run("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
@@ -212,10 +238,19 @@ class Journal:
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")
         with self._transaction():
+            if version == 1:
+                self._migrate()
             run(_CREATE)
             run(f"PRAGMA application_id={APPLICATION}")
             run(f"PRAGMA user_version={FORMAT}")
         self._keep_name()
+
+    def _migrate(self) -> None:
+        # another process may have done it while this one waited for the file
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+            damaged = from_format_1(self._connection, _STORED, _LESSON, _CREATE, _checksum)
+            if damaged is not None:
+                raise self._differs(damaged)
 
     def _keep_name(self) -> None:
         """Bring the file's name to disk: SQLite does so for its log, not for a database that it creates."""
@@ -255,6 +290,9 @@ class Journal:
         except OSError as error:
             raise self._not_writable(error.strerror or str(error)) from error
 
+    def _differs(self, seq: int) -> Problem:
+        return self._corrupt(f"event {seq} differs from its checksum")
+
     def _corrupt(self, thing: str) -> Problem:
         return Problem(
             "HISTORY_CORRUPT",
@@ -276,8 +314,7 @@ class Journal:
 def _row(event: Event, lesson: Lesson | None) -> tuple[Any, ...]:
     """Return what is stored of an event, in the order of the table."""
     job = [_stored(name, event.job.get(name)) for name in REQUEST_COLUMNS]
-    finished = int(event.end_time is not None)
-    identity = (event.cluster, event.job_id, event.submit_time, finished)
+    identity = (event.cluster, event.job_id, event.submit_time, event.kind.value)
     taught = (lesson.model, lesson.tier, *lesson.levels) if lesson else (None,) * len(_LESSON)
     values = (*identity, event.start_time, event.end_time, event.state, *job, *taught)
     return (*values, _checksum(values))
@@ -293,7 +330,7 @@ def _stored(name: str, value: str | float | None) -> str | float | None:
 
 def _entry(values: Sequence[Any]) -> tuple[Event, Lesson | None]:
     """Return the event that a row holds, and what it taught."""
-    cluster, job_id, submit_time, _finished, start_time, end_time, state, *rest = values
+    cluster, job_id, submit_time, _kind, start_time, end_time, state, *rest = values
     job, (model, tier, *levels) = rest[: -len(_LESSON)], rest[-len(_LESSON) :]
     event = Event(
         cluster, job_id, submit_time, start_time, end_time, state, dict(zip(REQUEST_COLUMNS, job, strict=True))

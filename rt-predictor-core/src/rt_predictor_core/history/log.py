@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rt_predictor_core.features.history import END, START, SUBMIT
+from rt_predictor_core.features.history import END, LEAVE, START, SUBMIT
 from rt_predictor_core.requests import Requests, identity, seconds
 
 GOOD_STATE = "COMPLETED"
@@ -25,7 +25,7 @@ class EventLog:
 
     Attributes
     ----------
-    submit, start, end: int64[n], seconds since 1970; meaningless where ``ran`` is false.
+    submit, start, end: int64[n], seconds since 1970; a start or an end that the log does not tell is negative.
     run: float64[n], run time [s]. request: float64[n], requested wallclock [s], NaN if unknown.
     failed: float64[n], 1 where the job ended in another state than ``GOOD_STATE``.
     ran: bool[n], whether the job started, ended and took time: others are asked for but never observed.
@@ -72,19 +72,35 @@ class EventLog:
         Ends come before starts before submits of the same second. A job never shows before the second after its own
         submit, so that jobs of one second do not see each other; ends of one second are ordered by what they
         teach, starts by what is known of them. The order of the rows therefore never matters. A job that ends no later
-        than it starts to show has no start event: it never runs for any reader.
+        than it starts to show has no start event: it never runs for any reader. A job that waits, but has no start
+        event, has one when it leaves the queue.
         """
         return self._events
+
+    @cached_property
+    def queued(self) -> np.ndarray:
+        """Which jobs wait for any reader, bool[n]: from the second after their submit until they start.
+
+        A job that never starts waits until its end; one whose start and end the log does not tell, never.
+        """
+        return self._left > self.submit + 1
+
+    @property
+    def _left(self) -> np.ndarray:
+        """When the jobs leave the queue, int64[n]; negative where that is not told."""
+        return np.where(self.start >= 0, self.start, self.end)
 
     @cached_property
     def _events(self) -> tuple[np.ndarray, np.ndarray]:
         ran = np.flatnonzero(self.ran)
         shown = self.submit + 1
         starts, ends = np.maximum(self.start, shown), np.maximum(self.end, shown)
-        seen = ran[starts[ran] < ends[ran]]
-        jobs = np.concatenate([ran, seen, np.arange(len(self))])
-        moments = np.concatenate([ends[ran], starts[seen], self.submit])
-        kinds = np.repeat(np.array([END, START, SUBMIT], np.uint8), [len(ran), len(seen), len(self)])
+        runs = self.ran & (starts < ends)
+        seen, leaving = np.flatnonzero(runs), np.flatnonzero(self.queued & ~runs)
+        jobs = np.concatenate([ran, seen, leaving, np.arange(len(self))])
+        moments = np.concatenate([ends[ran], starts[seen], self._left[leaving], self.submit])
+        counts = [len(ran), len(seen), len(leaving), len(self)]
+        kinds = np.repeat(np.array([END, START, LEAVE, SUBMIT], np.uint8), counts)
         # only an end may be ordered by what it tells: a running job must not
         failed, run = (np.where(kinds == END, column[jobs], 0.0) for column in (self.failed, self.run))
         order = np.lexsort((self.identity[jobs], failed, self.request[jobs], run, self.submit[jobs], kinds, moments))

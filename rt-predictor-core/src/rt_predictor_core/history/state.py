@@ -9,19 +9,25 @@ from typing import Final
 import numpy as np
 
 from rt_predictor_core.features import history as kernel
-from rt_predictor_core.features import neighbours, slots
+from rt_predictor_core.features import neighbours, queued, slots
 from rt_predictor_core.features.history import Asked, Happened, Statistics
 from rt_predictor_core.features.keys import KEYS, keys_of
 from rt_predictor_core.features.neighbours import KEPT, RUNNING_KEPT, Nearby
+from rt_predictor_core.features.queued import SECONDS_KEPT
 from rt_predictor_core.features.table import HistoryRows
 from rt_predictor_core.history.log import EventLog
 from rt_predictor_core.requests import NUMBERS, STEM, Requests
 
-SNAPSHOT: Final = ("keys", "statistics", "people", "ended", "total", "running", "runs")
+SNAPSHOT: Final = (
+    *("keys", "statistics"),
+    *("people", "ended", "total", "running", "runs"),
+    *("queues", "since", "waiting", "seconds"),
+)
 """Names of the arrays of a snapshot."""
 
 _FIRST_ROWS = 1024
 _FIRST_PEOPLE = 64
+_FIRST_QUEUES = 64
 _EVENTS_AT_A_TIME = 1_000_000
 _PROCESSORS = NUMBERS.index("processors_req")
 
@@ -48,7 +54,7 @@ def asked_of(requests: Requests) -> Asked:
 
 
 class State:
-    """Statistics per history key, and the newest jobs of each user; see ``features.history``.
+    """Statistics per history key, the newest jobs of each user, and what waits; see ``features.history``.
 
     Not thread-safe: ``history.store`` guards it.
     """
@@ -56,14 +62,34 @@ class State:
     def __init__(self, rows: int = _FIRST_ROWS, people: int = _FIRST_PEOPLE) -> None:
         self._statistics = _statistics(max(rows, _FIRST_ROWS), np.zeros(0, np.uint64))
         self._nearby = _nearby(max(people, _FIRST_PEOPLE), np.zeros(0, np.uint64))
+        self.forget_queue()
 
     def __len__(self) -> int:
         return int(self._statistics.used[0])
+
+    def forget_queue(self) -> None:
+        """Let it be unknown what waits, until a submit is observed."""
+        self._queue = queued.empty(_FIRST_QUEUES, np.zeros(0, np.uint64))
+
+    def observe_submit(self, asked: Asked, i: int) -> None:
+        """Take in that job ``i`` of those asked was submitted and waits; a read as of that second does not see it."""
+        self._make_room()
+        kernel.observe_submit(asked, i, self._queue)
+
+    def observe_leave(self, asked: Asked, i: int) -> None:
+        """Take in that job ``i`` of those asked, whose submit was observed as it is here, waits no more."""
+        self._make_room()
+        kernel.observe_leave(asked, i, self._queue)
 
     def observe_start(self, asked: Asked, i: int, start: int) -> None:
         """Take in that job ``i`` of those asked started at ``start`` [s since 1970]."""
         self._make_room()
         kernel.observe_start(asked, i, start, self._nearby)
+
+    def forget_start(self, asked: Asked, i: int, start: int) -> None:
+        """Take in that job ``i`` of those asked, whose ``start`` was observed, is over and was no run."""
+        self._make_room()
+        kernel.forget_start(asked, i, start, self._nearby)
 
     def observe_end(self, asked: Asked, i: int, ended: Ended) -> None:
         """Take in that job ``i`` of those asked ended."""
@@ -76,7 +102,8 @@ class State:
     def read(self, requests: Requests) -> HistoryRows:
         """Return what is known of each request as of its submit time."""
         rows = HistoryRows.empty(len(requests))
-        kernel.read_many(asked_of(requests), self._statistics, self._nearby, rows.features, rows.tier, rows.jobs)
+        asked = asked_of(requests)
+        kernel.read_many(asked, self._statistics, self._nearby, self._queue, rows.features, rows.tier, rows.jobs)
         return rows
 
     def replay(
@@ -96,7 +123,7 @@ class State:
         place = np.full(len(log), -1)
         place[wanted] = np.arange(len(wanted))
         rows = HistoryRows.empty(len(wanted))
-        asked, happened = asked_of(requests), Happened(log.start, log.end, log.run, log.failed)
+        asked, happened = asked_of(requests), Happened(log.start, log.end, log.run, log.failed, log.queued)
         position = 0
         while True:
             until = min(position + _EVENTS_AT_A_TIME, len(order))
@@ -108,6 +135,7 @@ class State:
                 happened,
                 self._statistics,
                 self._nearby,
+                self._queue,
                 rows.features,
                 rows.tier,
                 rows.jobs,
@@ -123,10 +151,11 @@ class State:
         """Return the state as arrays by the names of ``SNAPSHOT``.
 
         ``keys`` uint64[k] and ``statistics`` float64[k, len(STATISTICS)]; ``people`` uint64[p] and of each the arrays
-        of ``features.neighbours.Nearby``.
+        of ``features.neighbours.Nearby``; ``queues`` uint64[q] and of each the arrays of ``features.queued.Queue``.
         """
         known, people = len(self), int(self._nearby.used[0])
         statistics, nearby = self._statistics, self._nearby
+        queues, waiting, seconds = queued.in_use(self._queue)
         return {
             "keys": slots.keys_by_row(statistics.table, statistics.slots, known),
             "statistics": statistics.rows[:known].copy(),
@@ -135,12 +164,16 @@ class State:
             "total": nearby.total[:people].copy(),
             "running": nearby.running[:people].copy(),
             "runs": nearby.runs[:people].copy(),
+            "queues": queues,
+            "since": self._queue.since.copy(),
+            "waiting": waiting,
+            "seconds": seconds,
         }
 
     @classmethod
     def restore(cls, **arrays: np.ndarray) -> State:
         """Return the state that a snapshot describes. Raises ValueError if the arrays do not fit each other."""
-        keys, people = arrays["keys"], arrays["people"]
+        keys, people, queues = arrays["keys"], arrays["people"], arrays["queues"]
         shapes = {
             "keys": (len(keys),),
             "people": (len(people),),
@@ -149,21 +182,29 @@ class State:
             "total": (len(people),),
             "running": (len(people), RUNNING_KEPT, neighbours.RUNNING_PROCESSORS + 1),
             "runs": (len(people),),
+            "queues": (len(queues),),
+            "since": (1,),
+            "waiting": (len(queues), queued.THROUGH + 1),
+            "seconds": (len(queues), SECONDS_KEPT, queued.SECOND_CORE_SECONDS + 1),
         }
         for name, shape in shapes.items():
             if arrays[name].shape != shape:
                 raise ValueError(f"history snapshot: {name} {arrays[name].shape} does not fit {shape}")
-        for name, kind in {"keys": np.uint64, "people": np.uint64, "total": np.int64, "runs": np.int64}.items():
+        unsigned, signed = ("keys", "people", "queues"), ("total", "runs", "since", "waiting", "seconds")
+        for name, kind in {**dict.fromkeys(unsigned, np.uint64), **dict.fromkeys(signed, np.int64)}.items():
             if arrays[name].dtype != kind:
                 raise ValueError(f"history snapshot: {name} {arrays[name].dtype} does not fit {np.dtype(kind)}")
-        if len(np.unique(keys)) != len(keys) or len(np.unique(people)) != len(people):
+        if any(len(np.unique(arrays[name])) != len(arrays[name]) for name in unsigned):
             raise ValueError("history snapshot: a key occurs twice, which does not fit")
         # counts lead into the arrays, which compiled code does not check
         if (arrays["total"] < 0).any() or (arrays["runs"] < 0).any() or (arrays["runs"] > RUNNING_KEPT).any():
             raise ValueError("history snapshot: a number of jobs does not fit")
         state = cls()
         state._statistics = _statistics(2 * max(len(keys), _FIRST_ROWS), keys, arrays["statistics"])
-        state._nearby = _nearby(2 * max(len(people), _FIRST_PEOPLE), people, *(arrays[name] for name in SNAPSHOT[3:]))
+        of_people = (arrays[name] for name in ("ended", "total", "running", "runs"))
+        state._nearby = _nearby(2 * max(len(people), _FIRST_PEOPLE), people, *of_people)
+        of_queues = (arrays[name] for name in ("since", "waiting", "seconds"))
+        state._queue = queued.empty(2 * max(len(queues), _FIRST_QUEUES), queues, *of_queues)
         return state
 
     def _make_room(self) -> None:
@@ -175,6 +216,10 @@ class State:
         if people + 1 > min(len(nearby.total), len(nearby.table) // 2):
             keys = slots.keys_by_row(nearby.table, nearby.slots, people)
             self._nearby = _nearby(2 * len(nearby.total), keys, *nearby[3:])
+        queue = self._queue
+        if int(queue.used[0]) + len(queued.WHOSE) > min(len(queue.waiting), len(queue.table) // 2):
+            keys, *counted = queued.in_use(queue)
+            self._queue = queued.empty(2 * max(len(keys), _FIRST_QUEUES), keys, queue.since, *counted)
 
 
 def _statistics(rows: int, keys: np.ndarray, old: np.ndarray | None = None) -> Statistics:

@@ -9,14 +9,20 @@ import numpy as np
 
 from rt_predictor_core.features.history import Asked
 from rt_predictor_core.features.table import HistoryRows
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.journal import Event, Kind
 from rt_predictor_core.history.log import GOOD_STATE
 from rt_predictor_core.history.state import Ended, State, asked_of
 from rt_predictor_core.requests import Requests, identity
 
+Identity = tuple[str, int]
+"""A job's cluster, and its identity within that."""
+
 
 class MemoryStore:
     """A history in memory, restored from an artifact's snapshot. Thread-safe.
+
+    What happened to a job counts once, and nothing that comes before something that was told already: a submission
+    that is told after the start puts nothing into the queue.
 
     ``known``, sorted uint64[k], are identities of jobs whose end the snapshot holds already; jobs that ended
     before ``known_from`` [s since 1970] are taken to be in it too.
@@ -26,8 +32,9 @@ class MemoryStore:
         self._state = state
         self._known = known
         self._known_from = known_from
-        self._started: dict[tuple[str, int], int] = {}
-        self._ended: set[tuple[str, int]] = set()
+        self._waiting: dict[Identity, Asked] = {}
+        self._started: dict[Identity, int] = {}
+        self._over: set[Identity] = set()
         self._lock = Lock()
 
     def observe(self, events: Sequence[Event]) -> list[bool]:
@@ -41,7 +48,7 @@ class MemoryStore:
     def known(self, events: Sequence[Event]) -> list[bool]:
         """Return for which events ``observe`` would return False, each by itself."""
         with self._lock:
-            return [self._known_already(event, _job(event)) for event in events]
+            return [self._knows(event, _job(event)) for event in events]
 
     def read(self, requests: Requests) -> HistoryRows:
         """Return what is known of each request as of its submit time."""
@@ -50,37 +57,53 @@ class MemoryStore:
 
     def _observe(self, event: Event, asked: Asked, i: int) -> bool:
         job = _job(event)
-        if self._known_already(event, job):
+        if event.kind is not Kind.SUBMITTED:
+            self._leave(job)
+        if self._knows(event, job):
             return False
-        if event.end_time is None:
+        if event.start_time is not None and event.end_time is None:
             self._started[job] = event.start_time
             self._state.observe_start(asked, i, event.start_time)
-            return True
-        self._state.observe_end(
-            asked,
-            i,
-            Ended(
-                end=event.end_time,
-                run=float(event.end_time - event.start_time),
-                failed=event.state not in {None, GOOD_STATE},
-                start_seen=self._started.pop(job, None),
-            ),
-        )
-        self._ended.add(job)
+        elif event.kind is Kind.SUBMITTED:
+            self._submit(job, asked, i)
+        elif event.kind is Kind.WITHDRAWN:
+            self._over.add(job)
+        else:
+            self._end(job, event, asked, i)
         return True
 
-    def _known_already(self, event: Event, job: tuple[str, int]) -> bool:
-        if job in self._ended or self._in_snapshot(job[1], event.end_time):
+    def _knows(self, event: Event, job: Identity) -> bool:
+        """Return whether an event, or one that comes after it, was told already."""
+        if job in self._over or self._in_snapshot(job[1]):
             return True
-        return event.end_time is None and job in self._started
+        if event.kind is Kind.ENDED:
+            return (event.end_time or 0) < self._known_from
+        return job in self._started or (event.kind is Kind.SUBMITTED and job in self._waiting)
 
-    def _in_snapshot(self, job: int, end: int | None) -> bool:
+    def _submit(self, job: Identity, asked: Asked, i: int) -> None:
+        # as it was submitted: its request may have been changed by the time it starts
+        self._waiting[job] = Asked(*(column[i : i + 1].copy() for column in asked))
+        self._state.observe_submit(asked, i)
+
+    def _leave(self, job: Identity) -> None:
+        if (asked := self._waiting.pop(job, None)) is not None:
+            self._state.observe_leave(asked, 0)
+
+    def _end(self, job: Identity, event: Event, asked: Asked, i: int) -> None:
+        self._over.add(job)
+        start = self._started.pop(job, None)
+        if event.end_time is not None and event.run_time is not None:
+            failed = event.state not in {None, GOOD_STATE}
+            ended = Ended(end=event.end_time, run=float(event.run_time), failed=failed, start_seen=start)
+            self._state.observe_end(asked, i, ended)
+        elif start is not None:  # no run, and training leaves it out as well
+            self._state.forget_start(asked, i, start)
+
+    def _in_snapshot(self, job: int) -> bool:
         place = np.searchsorted(self._known, np.uint64(job))
-        if place < len(self._known) and self._known[place] == job:
-            return True
-        return end is not None and end < self._known_from
+        return bool(place < len(self._known) and self._known[place] == job)
 
 
-def _job(event: Event) -> tuple[str, int]:
-    """Return what makes a job the same: its cluster and its identity there."""
+def _job(event: Event) -> Identity:
+    """Return what makes a job the same."""
     return event.cluster, identity(event.job_id, event.submit_time)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 
-def blend(members: Sequence[np.ndarray], heard: np.ndarray) -> np.ndarray:
+def blend(members: Sequence[np.ndarray] | np.ndarray, heard: np.ndarray) -> np.ndarray:
     """Return at each level the median of the members that are heard there, float64[n, levels].
 
     ``members`` are quantiles float64[n, levels], NaN where a member knows nothing of a job; ``heard`` bool[members,
@@ -16,7 +16,7 @@ def blend(members: Sequence[np.ndarray], heard: np.ndarray) -> np.ndarray:
     by level, is not led astray by one member that is far off, as a mean is: Jose, Grushka-Cockayne, Lichtendahl,
     "Trimmed Opinion Pools and the Crowd's Calibration Problem", Management Science 60(2), 2014.
     """
-    return _middle(np.stack(members), np.ascontiguousarray(heard))
+    return np.asarray(_middle(np.asarray(members), np.ascontiguousarray(heard)))
 
 
 @njit(cache=True, nogil=True)

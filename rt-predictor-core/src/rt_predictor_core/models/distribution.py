@@ -17,14 +17,10 @@ from typing import Self
 import numpy as np
 from numba import njit
 
-NARROWEST_TAIL = 0.03
-"""The tail is never narrower than this share of the highest quantile: forecasts that agree leave some doubt as well."""
+from rt_predictor_core.models import curve
+from rt_predictor_core.models.curve import LEANS, unfinished
 
-LEANS = np.array([0.02, 0.2, 0.4, 0.6, 0.8, 0.98])
-"""Which shares of the jobs that an interval misses may lie below it."""
-
-_ATOMS = (np.arange(20) + 0.5) / 20
-"""Levels of equal weight that stand for the distribution where every part of it has to be looked at."""
+__all__ = ["LEANS", "Distribution"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ class Distribution:
         float64[n] for one level, float64[n, m] for levels float64[m], or float64[n, m] with each job's own. Above
         ``elapsed`` and never past the limit; a job that is at its limit or past it ends at once.
         """
-        # a copy: compiled code would be compiled again for an array that cannot be written to
-        asked = np.array(np.broadcast_to(level, (len(self.times), np.atleast_2d(level).shape[1])), float, order="C")
+        # rows of their own: compiled code would be compiled again for an array that lies otherwise
+        asked = np.array(level, np.float64, order="C", ndmin=2)
         times = _quantiles(asked, self.levels, self.times, self.limit, self.elapsed)
         return np.asarray(times if np.ndim(level) else times[:, 0])
 
@@ -91,9 +87,7 @@ class Distribution:
         Run times are skewed: mostly there are seconds to win below an interval and hours above it. Where the limit
         cuts the distribution it is the other way round.
         """
-        below = (1.0 - coverage) * LEANS
-        lower, upper = np.hsplit(self.quantile(np.concatenate([below, below + coverage])), 2)
-        return np.asarray(LEANS[np.argmin(upper - lower, axis=1)])
+        return np.asarray(_leans(coverage, self.levels, self.times, self.limit, self.elapsed))
 
     def interval(self, coverage: np.ndarray, lean: np.ndarray) -> np.ndarray:
         """Return the ends [s] of intervals that cover with a probability, float64[n] in (0, 1): float64[n, 2].
@@ -118,7 +112,7 @@ class Distribution:
         the one that comes, the smaller by the larger, is the largest on average. Without smoothing, two quantiles
         that happen to lie close together would beat everything else.
         """
-        return np.asarray(_likest(self.quantile(_ATOMS)))
+        return np.asarray(_modes(self.levels, self.times, self.limit, self.elapsed))
 
     def _exceedance(self, time: np.ndarray, *, reaching: bool) -> np.ndarray:
         asked = np.ascontiguousarray(time, np.float64)
@@ -126,49 +120,16 @@ class Distribution:
 
 
 @njit(cache=True, nogil=True)
-def _tail(levels: np.ndarray, times: np.ndarray) -> float:
-    """Return after how long half of a job's tail is left [s]."""
-    slope = (times[-1] - times[-2]) / (levels[-1] - levels[-2])
-    return float(max(slope * (1.0 - levels[-1]), NARROWEST_TAIL * times[-1]))
-
-
-@njit(cache=True, nogil=True)
-def _unfinished(time: float, reaching: bool, levels: np.ndarray, times: np.ndarray) -> float:
-    """Return the probability at its start that a job needs more than ``time``, or at least that if ``reaching``."""
-    low, below = 0.0, 0.0
-    for level, above in zip(levels, times):  # noqa: B905 - numba knows no strict
-        if time < above or (reaching and time == above):
-            return float(1.0 - (low + max(time - below, 0.0) / (above - below) * (level - low)))
-        low, below = level, above
-    scale = _tail(levels, times)
-    return float((1.0 - low) * scale / (scale + time - below))
-
-
-@njit(cache=True, nogil=True)
-def _time_at(level: float, left: float, levels: np.ndarray, times: np.ndarray) -> float:
-    """Return the quantile at a job's start, not held to the limit [s]; ``left`` is 1 - level without its rounding."""
-    low, below = 0.0, 0.0
-    for high, above in zip(levels, times):  # noqa: B905
-        if level <= high:
-            share = (level - low) / (high - low)
-            return float(min(max((1.0 - share) * below + share * above, below), above))
-        low, below = high, above
-    return float(below + _tail(levels, times) * ((1.0 - low) / left - 1.0))
-
-
-@njit(cache=True, nogil=True)
 def _quantiles(
     asked: np.ndarray, levels: np.ndarray, times: np.ndarray, limit: np.ndarray, elapsed: np.ndarray
 ) -> np.ndarray:
-    out = np.empty(asked.shape)
+    """Return float64[n, m] for levels float64[n, m], or float64[1, m] for all jobs alike."""
+    out = np.empty((len(times), asked.shape[1]))
     for i in range(len(times)):
-        left = _unfinished(elapsed[i], False, levels, times[i])
-        for j in range(asked.shape[1]):
-            # of those that need longer than elapsed
-            time = _time_at((1.0 - left) + left * asked[i, j], left * (1.0 - asked[i, j]), levels, times[i])
-            if elapsed[i] > 0.0:
-                time = max(time, np.nextafter(elapsed[i], np.inf))
-            out[i, j] = min(time, max(limit[i], elapsed[i]))
+        left = unfinished(elapsed[i], False, levels, times[i])
+        own = asked[min(i, len(asked) - 1)]
+        for j in range(len(own)):
+            out[i, j] = curve.quantile(own[j], left, levels, times[i], limit[i], elapsed[i])
     return out
 
 
@@ -179,21 +140,26 @@ def _exceedances(
     out = np.ones(len(times))
     for i in range(len(times)):
         if not asked[i] <= elapsed[i]:
-            left = _unfinished(elapsed[i], False, levels, times[i])
-            out[i] = _unfinished(asked[i], reaching, levels, times[i]) / left
+            left = unfinished(elapsed[i], False, levels, times[i])
+            out[i] = unfinished(asked[i], reaching, levels, times[i]) / left
     return out
 
 
 @njit(cache=True, nogil=True)
-def _likest(times: np.ndarray) -> np.ndarray:
-    """Return of each row, float64[n, m] rising, the time with the largest mean ratio to all, float64[n]."""
+def _leans(
+    coverage: float, levels: np.ndarray, times: np.ndarray, limit: np.ndarray, elapsed: np.ndarray
+) -> np.ndarray:
     out = np.empty(len(times))
     for i in range(len(times)):
-        best = -1.0
-        for time in times[i]:
-            ratio = 0.0
-            for other in times[i]:
-                ratio += min(time, other) / max(time, other)
-            if ratio > best:
-                best, out[i] = ratio, time
+        left = unfinished(elapsed[i], False, levels, times[i])
+        out[i] = curve.lean(coverage, left, levels, times[i], limit[i], elapsed[i])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _modes(levels: np.ndarray, times: np.ndarray, limit: np.ndarray, elapsed: np.ndarray) -> np.ndarray:
+    out = np.empty(len(times))
+    for i in range(len(times)):
+        left = unfinished(elapsed[i], False, levels, times[i])
+        out[i] = curve.mode(left, levels, times[i], limit[i], elapsed[i])
     return out

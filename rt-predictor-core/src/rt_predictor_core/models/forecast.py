@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf, isfinite
 
 import numpy as np
 from numba import njit
 
 from rt_predictor_core.features import history as features
 from rt_predictor_core.features.table import HistoryRows, assemble
+from rt_predictor_core.models import curve
 from rt_predictor_core.models.blend import blend, monotone
 from rt_predictor_core.models.conformal import COVERAGE, HIGHEST, LOWEST, WALLCLOCK_LEVELS, Calibration
+from rt_predictor_core.models.curve import unfinished
 from rt_predictor_core.models.distribution import Distribution
 from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
-from rt_predictor_core.models.trees import Forest
+from rt_predictor_core.models.trees import BinaryForest, Forest, ObliviousForest
 from rt_predictor_core.requests import Requests
 
 MINUTE = 60
 """Schedulers keep limits in whole minutes [s]."""
 
 _USUAL = features.FEATURES.index("near_q50_log")
+_FOLLOWED = np.array([0.0, *WALLCLOCK_LEVELS, 1.0])
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,13 @@ class Forecasts:
     @property
     def median(self) -> np.ndarray:
         """Median run time, float64[n] in seconds."""
-        return np.asarray(self.quantiles[:, np.searchsorted(self.levels, 0.5)])
+        return np.asarray(self.quantiles[:, self.levels.searchsorted(0.5)])
 
     @cached_property
     def interval(self) -> np.ndarray:
         """Ends of the shortest interval that covers ``conformal.COVERAGE`` of such jobs, float64[n, 2] in seconds."""
-        plain = replace(self.distribution, times=self.plain)
-        ends = plain.interval(self.read[:, 0], plain.lean(COVERAGE))
-        return np.asarray(np.maximum(ends, SHORTEST_SECONDS))
+        known = self.distribution
+        return np.asarray(_intervals(self.read, self.levels, self.plain, self.limit, known.elapsed))
 
     @property
     def most_likely(self) -> np.ndarray:
@@ -94,8 +97,7 @@ class Forecasts:
         """
         if self.elapsed is not None:
             return self.distribution.mode()
-        known = np.minimum(np.maximum(self.usual, SHORTEST_SECONDS), self.limit)
-        return np.where(np.isnan(known), self.distribution.mode(), known)
+        return np.asarray(_likeliest(self.usual, self.levels, self.free, self.limit))
 
     @property
     def exceeds(self) -> np.ndarray:
@@ -116,24 +118,10 @@ class Forecasts:
         int64[n] in seconds, rounded up to minutes, and never above the request where the scheduler enforces it, unless
         the job has run for longer already. ``risk`` lies in (0, 1); of a job that runs, it is the risk that is left.
         """
-        exact = self._at(1.0 - risk)
-        request = np.where(np.isfinite(self.limit), self.wallclock_req, np.inf)
-        exact = np.minimum(exact, np.maximum(request, self.distribution.elapsed))
-        return np.asarray(np.ceil(exact / MINUTE) * MINUTE, np.int64)
-
-    def _at(self, level: float) -> np.ndarray:
-        """Return the wallclock that such a share of jobs keeps, of those that have come so far, float64[n] in seconds.
-
-        Between the levels that are followed, and to 0 and 1, one line leads.
-        """
-        elapsed, plain = self.distribution.elapsed, _unlimited(self.levels, self.plain)
-        read = np.sort(np.column_stack([np.zeros(len(self)), self.read[:, 1:], np.ones(len(self))]), axis=1)
-        known = np.broadcast_to(np.array([0.0, *WALLCLOCK_LEVELS, 1.0]), read.shape)
-        outlasted = _between(plain.cdf(elapsed), read, known)
-        asked = _between(1.0 - (1.0 - level) * (1.0 - outlasted), known, read)
-        time = plain.quantile(np.clip(asked, LOWEST, HIGHEST)[:, None])[:, 0]
-        started = np.where(elapsed > 0.0, np.nextafter(elapsed, np.inf), 0.0)
-        return np.asarray(np.minimum(np.maximum(time, started), np.maximum(self.limit, elapsed)))
+        elapsed = self.distribution.elapsed
+        return np.asarray(
+            _wallclocks(risk, self.read, self.levels, self.plain, self.limit, self.wallclock_req, elapsed)
+        )
 
 
 @dataclass(frozen=True)
@@ -154,15 +142,38 @@ class Forecaster:
 
     def raw(self, table: np.ndarray) -> np.ndarray:
         """Return the blended quantiles before calibration, float64[n, levels] in units of the target, rising."""
-        heard = np.stack([self.weights[name] > 0.0 for name in self.members])
-        said = [member.evaluate(table) for member in self.members.values()]
-        return monotone(blend(said, heard))
+        said = np.empty((len(self.members), len(table), len(self.levels)))
+        for place, member in zip(said, self._speakers, strict=True):
+            place[:] = member.evaluate(table)
+        return monotone(blend(said, self._heard))
+
+    @cached_property
+    def _heard(self) -> np.ndarray:
+        return np.stack([self.weights[name] > 0.0 for name in self.members])
+
+    @cached_property
+    def _speakers(self) -> list[Forest]:
+        """The members, without trees that nobody hears: where other trees are heard, which know every job."""
+        members = list(self.members.values())
+        trees = [isinstance(member, BinaryForest | ObliviousForest) for member in members]
+        sure = self._heard[trees].any(axis=0)
+        return [
+            member.only(heard | ~sure) if isinstance(member, BinaryForest) else member
+            for member, heard in zip(members, self._heard, strict=True)
+        ]
 
     def forecast(self, requests: Requests, history: HistoryRows) -> Forecasts:
         """Forecast jobs from their requests and what the history says of them."""
-        table = assemble(requests, history)
-        read = self.calibration.at(history.tier)
-        return self.finish(Said(self.raw(table), self.chance.evaluate(table)[:, 0]), requests, history, read)
+        return self.told(self.inputs(requests, history))
+
+    def inputs(self, requests: Requests, history: HistoryRows) -> Inputs:
+        """Return what forecasts made now follow from."""
+        return Inputs(requests, history, assemble(requests, history), self.calibration.at(history.tier))
+
+    def told(self, inputs: Inputs) -> Forecasts:
+        """Return the forecasts that follow from the inputs."""
+        said = Said(self.raw(inputs.table), self.chance.evaluate(inputs.table)[:, 0])
+        return self.finish(said, inputs.requests, inputs.history, inputs.read)
 
     def level_of(self, plain: np.ndarray, wallclock_req: np.ndarray, run: np.ndarray) -> np.ndarray:
         """Return what calibration learns from jobs that ended after ``run``, float64[n] in seconds: float64[n, 3].
@@ -174,21 +185,45 @@ class Forecaster:
 
     def finish(self, said: Said, requests: Requests, history: HistoryRows, read: np.ndarray) -> Forecasts:
         """Turn what the members said into forecasts; ``read`` are each job's levels, see ``Calibration.at``."""
-        wallclock, split = requests.wallclock_req, len(self.levels)
+        wallclock, split = np.ascontiguousarray(requests.wallclock_req), len(self.levels)
         plain = self.target.backward(said.raw, wallclock)
-        free = _unlimited(self.levels, plain).quantile(np.sort(read[:, :split], axis=1))
         return Forecasts(
             levels=self.levels,
-            free=np.maximum(free, SHORTEST_SECONDS),
+            free=_freed(read, self.levels, plain),
             wallclock_req=wallclock,
             limit=self.target.limit(wallclock),
             tier=history.tier,
             jobs=history.jobs,
             plain=plain,
-            read=read[:, split:],
+            read=np.ascontiguousarray(read[:, split:]),
             chance=np.where(np.isnan(wallclock), np.nan, 1.0 / (1.0 + np.exp(-said.log_odds))),
             usual=np.expm1(history.features[:, _USUAL].astype(np.float64)),
         )
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that forecasts of ``n`` jobs by one forecaster follow from.
+
+    Attributes
+    ----------
+    requests, history: of the jobs. table: float32[n, features]. read: each job's levels, see ``Calibration.at``.
+    """
+
+    requests: Requests
+    history: HistoryRows
+    table: np.ndarray
+    read: np.ndarray
+
+    @property
+    def key(self) -> bytes:
+        """The numbers, to the bit: equal inputs of as many jobs have equal forecasts.
+
+        Requests count by their numbers, which hold the limit; their texts by what the history says of them, which is in
+        the table, and their time by its place in the calendar, which is too.
+        """
+        columns = (self.requests.numbers, self.history.tier, self.history.jobs, self.table, self.read)
+        return b"".join(column.tobytes() for column in columns)
 
 
 @dataclass(frozen=True)
@@ -218,13 +253,69 @@ def level_of(plain: Distribution, run: np.ndarray, leeway: float = 0.0) -> np.nd
 
 
 @njit(cache=True, nogil=True)
-def _between(at: np.ndarray, known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return per row the value at ``at``, float64[n], on straight lines between values at rising places, [n, k]."""
-    out = np.empty(len(at))
-    for i in range(len(at)):
-        out[i] = np.interp(at[i], known[i], values[i])
+def _freed(read: np.ndarray, levels: np.ndarray, plain: np.ndarray) -> np.ndarray:
+    """Return the quantiles of plain ones at the levels to read, the first of each row of ``read``, sorted."""
+    out = np.empty(plain.shape)
+    for i in range(len(plain)):
+        asked = np.sort(read[i, : len(levels)])
+        for q in range(len(levels)):
+            time = curve.quantile(asked[q], 1.0, levels, plain[i], inf, 0.0)
+            out[i, q] = max(time, SHORTEST_SECONDS)
     return out
 
 
-def _unlimited(levels: np.ndarray, times: np.ndarray) -> Distribution:
-    return Distribution(levels, times, np.full(len(times), np.inf), np.zeros(len(times)))
+@njit(cache=True, nogil=True)
+def _intervals(
+    read: np.ndarray, levels: np.ndarray, plain: np.ndarray, limit: np.ndarray, elapsed: np.ndarray
+) -> np.ndarray:
+    """Return the ends of the shortest intervals, float64[n, 2]; see ``Distribution.lean`` and ``.interval``."""
+    out = np.empty((len(plain), 2))
+    for i in range(len(plain)):
+        left = unfinished(elapsed[i], False, levels, plain[i])
+        lean = curve.lean(COVERAGE, left, levels, plain[i], limit[i], elapsed[i])
+        ends = (lean * (1.0 - read[i, 0]), lean + read[i, 0] * (1.0 - lean))
+        for j in range(2):
+            time = curve.quantile(ends[j], left, levels, plain[i], limit[i], elapsed[i])
+            out[i, j] = max(time, SHORTEST_SECONDS)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _likeliest(usual: np.ndarray, levels: np.ndarray, free: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Return the usual times within the limits, and the mode where there is none, float64[n]."""
+    out = np.empty(len(usual))
+    for i in range(len(usual)):
+        if np.isnan(usual[i]):
+            out[i] = curve.mode(1.0, levels, free[i], limit[i], 0.0)
+        else:
+            out[i] = min(max(usual[i], SHORTEST_SECONDS), limit[i])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _wallclocks(
+    risk: float,
+    read: np.ndarray,
+    levels: np.ndarray,
+    plain: np.ndarray,
+    limit: np.ndarray,
+    wallclock_req: np.ndarray,
+    elapsed: np.ndarray,
+) -> np.ndarray:
+    """Return the wallclocks that all but a share of the jobs keep, of those that have come so far, int64[n].
+
+    Between the levels that are followed, and to 0 and 1, one line leads.
+    """
+    out, followed, level = np.empty(len(plain), np.int64), np.empty(len(_FOLLOWED)), 1.0 - risk
+    for i in range(len(plain)):
+        followed[0], followed[1:-1], followed[-1] = 0.0, read[i, 1:], 1.0
+        rising = np.sort(followed)
+        ended = 1.0 - unfinished(elapsed[i], False, levels, plain[i]) if elapsed[i] > 0.0 else 0.0
+        outlasted = np.interp(ended, rising, _FOLLOWED)
+        asked = np.interp(1.0 - (1.0 - level) * (1.0 - outlasted), _FOLLOWED, rising)
+        time = curve.quantile(min(max(asked, LOWEST), HIGHEST), 1.0, levels, plain[i], inf, 0.0)
+        if elapsed[i] > 0.0:
+            time = max(time, np.nextafter(elapsed[i], inf))
+        most = wallclock_req[i] if isfinite(limit[i]) else inf
+        out[i] = curve.whole(min(time, max(limit[i], elapsed[i]), max(most, elapsed[i])), MINUTE)
+    return out

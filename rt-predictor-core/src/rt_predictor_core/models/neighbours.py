@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numba import njit
 
 from rt_predictor_core.features import neighbours
 from rt_predictor_core.features.table import NAMES
@@ -18,6 +20,30 @@ SHAPE = "neighbours"
 """Name of the shape in manifests."""
 
 _REQUEST = NAMES.index("log_wallclock_req")
+
+
+@njit(cache=True, nogil=True)
+def _logs(table: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    out = np.empty((len(table), len(columns) + 1))
+    for i in range(len(table)):
+        for j in range(len(columns)):
+            out[i, j] = table[i, columns[j]]
+        out[i, -1] = table[i, _REQUEST]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _shares(known: np.ndarray, right: np.ndarray, share: np.ndarray, usual: float, grace: float) -> np.ndarray:
+    """Return run times on lines between the known ones, held to the limit, by the request in the last column."""
+    out = np.empty((len(known), len(right)))
+    for i in range(len(known)):
+        request, limit = known[i, -1], known[i, -1] + grace
+        if np.isnan(request):
+            request, limit = usual, np.inf
+        for q in range(len(right)):
+            run = (1.0 - share[q]) * known[i, right[q] - 1] + share[q] * known[i, right[q]]
+            out[i, q] = np.minimum(run, limit) / request  # where nothing has ended, it stays unknown
+    return out
 
 
 @dataclass(frozen=True)
@@ -42,13 +68,13 @@ class Neighbours(Flat):
 
     def evaluate(self, table: np.ndarray) -> np.ndarray:
         """Return float64[n, levels] for a feature table float32[n, features]; NaN where nothing has ended."""
+        power, usual, grace = self.target.tolist()
+        known = _logs(table, self.columns)
+        return np.asarray(_shares(np.expm1(known, out=known), *self._between, usual, grace) ** power)
+
+    @cached_property
+    def _between(self) -> tuple[np.ndarray, np.ndarray]:
+        """The known level above each wanted one, and how far the way to it: straight lines, flat beyond the ends."""
         known, wanted = np.array(neighbours.LEVELS), self.levels
-        # straight lines between the known levels, the outermost beyond them
         right = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
-        share = np.clip((wanted - known[right - 1]) / (known[right] - known[right - 1]), 0.0, 1.0)
-        run = np.expm1(table[:, self.columns].astype(np.float64))
-        run = (1.0 - share) * run[:, right - 1] + share * run[:, right]
-        target = Target(*self.target.tolist())
-        request = np.expm1(table[:, _REQUEST].astype(np.float64))
-        limit = target.limit(request)[:, None]
-        return np.asarray((np.minimum(run, limit) / target.scale(request)[:, None]) ** target.power)
+        return right, np.clip((wanted - known[right - 1]) / (known[right] - known[right - 1]), 0.0, 1.0)

@@ -7,9 +7,10 @@ power only decides how much a loss cares for short jobs; 1 weighs an error in pr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
 
 import numpy as np
+from numba import njit
 
 SHORTEST_SECONDS = 1.0
 """No forecast is shorter [s]."""
@@ -34,7 +35,7 @@ class Target:
 
     def scale(self, wallclock_req: np.ndarray) -> np.ndarray:
         """Return what run times are divided by, float64[n] in seconds, for requests float64[n] with NaN."""
-        return np.where(np.isnan(wallclock_req), self.usual_wallclock, wallclock_req)
+        return np.asarray(_known(np.ascontiguousarray(wallclock_req, np.float64), self.usual_wallclock, 0.0))
 
     def forward(self, run: np.ndarray, wallclock_req: np.ndarray) -> np.ndarray:
         """Return targets float64[n] for run times float64[n] in seconds."""
@@ -47,6 +48,13 @@ class Target:
 
     def limit(self, wallclock_req: np.ndarray) -> np.ndarray:
         """Return the longest possible run time, float64[n] in seconds; infinite where none is known."""
-        if not isfinite(self.grace):
-            return np.full(len(wallclock_req), np.inf)
-        return np.where(np.isnan(wallclock_req), np.inf, wallclock_req + self.grace)
+        return np.asarray(_known(np.ascontiguousarray(wallclock_req, np.float64), inf, self.grace))
+
+
+@njit(cache=True, nogil=True)
+def _known(wallclock_req: np.ndarray, otherwise: float, more: float) -> np.ndarray:
+    """Return requests and so much more, and something else where none is known."""
+    out = np.empty(len(wallclock_req))
+    for i in range(len(wallclock_req)):
+        out[i] = otherwise if np.isnan(wallclock_req[i]) else wallclock_req[i] + more
+    return out

@@ -7,59 +7,40 @@ library's own comparison into this one, missing values included.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numba import njit
 
 from rt_predictor_core.models.arrays import Flat
-
-
-@njit(cache=True, nogil=True)
-def _evaluate_binary(
-    table: np.ndarray,
-    feature: np.ndarray,
-    threshold: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    missing_left: np.ndarray,
-    leaf: np.ndarray,
-    root: np.ndarray,
-    output: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    for i in range(len(table)):
-        for t in range(len(root)):
-            node = root[t]
-            while node >= 0:
-                value = table[i, feature[node]]
-                go_left = missing_left[node] if np.isnan(value) else value <= threshold[node]
-                node = left[node] if go_left else right[node]
-            out[i, output[t]] += leaf[~node]
+from rt_predictor_core.models.walk import Packed, Trees, double, pack, walk
 
 
 @njit(cache=True, nogil=True)
 def _evaluate_oblivious(
     table: np.ndarray,
-    feature: np.ndarray,
+    place: np.ndarray,
     threshold: np.ndarray,
-    missing_high: np.ndarray,
     first_split: np.ndarray,
     first_leaf: np.ndarray,
     leaf: np.ndarray,
-    out: np.ndarray,
-) -> None:
+    base: np.ndarray,
+) -> np.ndarray:
+    out = np.empty((len(table), len(base)))
+    out[:] = base
+    doubled = np.empty(2 * table.shape[1], np.float32)
     for i in range(len(table)):
+        double(table[i], doubled)
         for t in range(len(first_leaf)):
-            place = 0
+            answers = 0
             for s in range(first_split[t], first_split[t + 1]):
-                value = table[i, feature[s]]
-                high = missing_high[s] if np.isnan(value) else value > threshold[s]
-                if high:
-                    place |= 1 << (s - first_split[t])
-            for q in range(out.shape[1]):
-                out[i, q] += leaf[first_leaf[t] + place, q]
+                high = not (doubled[place[s]] <= threshold[s])
+                answers |= np.int64(high) << (s - first_split[t])
+            for q in range(len(base)):
+                out[i, q] += leaf[first_leaf[t] + answers, q]
+    return out
 
 
 class Forest(Protocol):
@@ -98,20 +79,16 @@ class BinaryForest(Flat):
 
     def evaluate(self, table: np.ndarray) -> np.ndarray:
         """Return float64[n, levels] for a feature table float32[n, features]."""
-        out = np.tile(self.base, (len(table), 1))
-        _evaluate_binary(
-            table,
-            self.feature,
-            self.threshold,
-            self.left,
-            self.right,
-            self.missing_left,
-            self.leaf,
-            self.root,
-            self.output,
-            out,
-        )
-        return out
+        return np.asarray(walk(table, self._packed, self.base))
+
+    def only(self, wanted: np.ndarray) -> BinaryForest:
+        """Return the forest without the trees of levels that are not wanted, bool[levels]: those give their base."""
+        kept = wanted[self.output]
+        return replace(self, root=self.root[kept], output=self.output[kept])
+
+    @cached_property
+    def _packed(self) -> Packed:
+        return pack(Trees(**{name: getattr(self, name) for name in Trees._fields}))
 
 
 @dataclass(frozen=True)
@@ -135,15 +112,10 @@ class ObliviousForest(Flat):
 
     def evaluate(self, table: np.ndarray) -> np.ndarray:
         """Return float64[n, levels] for a feature table float32[n, features]."""
-        out = np.tile(self.base, (len(table), 1))
-        _evaluate_oblivious(
-            table,
-            self.feature,
-            self.threshold,
-            self.missing_high,
-            self.first_split,
-            self.first_leaf,
-            self.leaf,
-            out,
-        )
-        return out
+        parts = (self.threshold, self.first_split, self.first_leaf, self.leaf, self.base)
+        return np.asarray(_evaluate_oblivious(table, self._place, *parts))
+
+    @cached_property
+    def _place(self) -> np.ndarray:
+        """Where each split looks in the doubled row, uint32[splits]."""
+        return np.asarray(2 * self.feature + self.missing_high, np.uint32)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
+
+import numpy as np
 
 from rt_predictor_training.members import cat, chance, lgb, xgb
 from rt_predictor_training.members.chance import Chance
@@ -10,6 +13,17 @@ from rt_predictor_training.members.member import Fit, Fitted, Task
 
 MEMBERS: dict[str, Fit] = {"xgboost": xgb.fit, "lightgbm": lgb.fit, "catboost": cat.fit}
 """How to fit each member, by the name that profiles, manifest and reports use."""
+
+
+Answers = Callable[[Mapping[str, bytes], np.ndarray], np.ndarray]
+
+ANSWERS: Final[dict[str, Answers]] = {
+    "xgboost": xgb.answers,
+    "lightgbm": lgb.answers,
+    "catboost": cat.answers,
+    "chance": lgb.answers,
+}
+"""What each member's library says of rows, float32[n, features], from its own files."""
 
 
 class Engine(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,6 +48,13 @@ def fit(task: Task) -> Fitted:
         forest=forest,
         native={"members/catboost.cbm": _saved(model, "cbm")},
     )
+
+
+def answers(native: Mapping[str, bytes], rows: np.ndarray) -> np.ndarray:
+    """Return what the library says of rows, float64[n, levels], from its own files."""
+    (content,) = native.values()
+    model = catboost.CatBoost().load_model(blob=content)
+    return np.asarray(model.predict(rows), float).reshape(len(rows), -1)
 
 
 def flatten(model: Any) -> ObliviousForest:

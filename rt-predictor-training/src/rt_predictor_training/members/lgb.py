@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightgbm as lgb
@@ -16,6 +16,9 @@ from rt_predictor_training.members.member import Fitted, Task, floor_float32, sa
 _LOG = logging.getLogger("lightgbm")
 _LOG.setLevel(logging.ERROR)
 lgb.register_logger(_LOG)
+
+_ZERO = np.float32(1e-35)
+"""LightGBM's ``kZeroThreshold``."""
 
 _DEFAULT_LEFT, _MISSING_SHIFT, _MISSING_NAN = 2, 2, 2
 
@@ -78,6 +81,12 @@ def fit(task: Task, train: Train = here) -> Fitted:
     )
 
 
+def answers(native: Mapping[str, bytes], rows: np.ndarray) -> np.ndarray:
+    """Return what the library says of rows, float64[n, levels], from its own files; log-odds of a classifier."""
+    boosters = [lgb.Booster(model_str=content.decode()) for content in native.values()]
+    return np.column_stack([np.asarray(booster.predict(rows, raw_score=True)) for booster in boosters])
+
+
 def flatten(boosters: list[Any]) -> BinaryForest:
     """Return the trees of one booster per level as arrays, read from LightGBM's text format (version v4)."""
     columns: dict[str, list[np.ndarray]] = {
@@ -92,7 +101,7 @@ def flatten(boosters: list[Any]) -> BinaryForest:
             inner = int(tree["num_leaves"]) - 1
             roots.append(nodes if inner else ~leaves)
             if inner:
-                threshold = floor_float32(_numbers(tree, "threshold", float))
+                threshold = _beside_zero(floor_float32(_numbers(tree, "threshold", float)))
                 columns["feature"].append(_numbers(tree, "split_feature", np.int32))
                 columns["threshold"].append(threshold)
                 for side in ("left", "right"):
@@ -107,6 +116,12 @@ def flatten(boosters: list[Any]) -> BinaryForest:
         output=np.array(outputs, np.int32),
         base=np.zeros(len(boosters)),
     )
+
+
+def _beside_zero(threshold: np.ndarray) -> np.ndarray:
+    """Return thresholds that have all values next to zero on one side, as LightGBM reads those as zero."""
+    other = np.where(threshold >= 0.0, _ZERO, np.nextafter(-_ZERO, np.float32(-1.0)))
+    return np.where(np.abs(threshold) <= _ZERO, other, threshold)
 
 
 def _missing_left(decision: np.ndarray, threshold: np.ndarray) -> np.ndarray:

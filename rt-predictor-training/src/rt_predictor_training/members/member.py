@@ -83,9 +83,9 @@ def verify(
         )
 
 
-def sample(x: np.ndarray) -> np.ndarray:
-    """Return the rows on which flattening is verified: spread over all of ``x``."""
-    return np.ascontiguousarray(x[:: max(1, len(x) // _CHECKED_ROWS)])
+def sample(x: np.ndarray, rows: int = _CHECKED_ROWS) -> np.ndarray:
+    """Return rows on which flattening is verified, about so many: spread over all of ``x``."""
+    return np.ascontiguousarray(x[:: max(1, len(x) // rows)])
 
 
 def next_below(threshold: np.ndarray) -> np.ndarray:

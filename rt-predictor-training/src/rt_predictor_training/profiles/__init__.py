@@ -38,6 +38,7 @@ class Profile:
     trees: boosting rounds. train_jobs: members are fitted on at most this many of the newest ended jobs; the history
     features and the neighbours still know all of them.
     refit: whether to fit again on the newest jobs after scoring. members: parameters of each library.
+    queued: whether members know what waits at a job's submission, which the service then has to be told.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Profile:
     refit: bool
     folds: Folds
     members: dict[str, dict[str, Any]]
+    queued: bool = False
 
 
 def load_profile(name: str) -> Profile:
@@ -88,6 +90,8 @@ def _check(profile: Profile) -> None:
         raise ValueError("levels must lie between 0 and 1")
     if not 0.0 < profile.target_power <= 1.0:
         raise ValueError("target_power must lie in (0, 1]")
+    if not isinstance(profile.queued, bool):
+        raise ValueError("queued must be true or false")  # noqa: TRY004 # a value of the file, as those above
     shares = (profile.folds.calibration, profile.folds.score)
     if min(shares) <= 0.0 or sum(shares) >= 1.0:
         raise ValueError("the folds' shares must be positive and leave something for training")

@@ -1,0 +1,140 @@
+"""Servers under load: the service, and MLServer with the same three models in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from load import OPTIONS
+from logs import command
+from ours import timed
+
+MLSERVER = "mlserver==1.7.1"
+LIBRARIES = ("xgboost", "lightgbm", "catboost")
+READY_SECONDS = 180.0
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+_SETTINGS = {"parallel_workers": 0, "debug": False, "host": "127.0.0.1"}
+_RUNTIME = Path(__file__).with_name("mlserver_runtime.py")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def can(option: str) -> bool:
+    """Return whether the service has an option of its command line."""
+    told = subprocess.run([command("rt-predictor-api"), "--help"], capture_output=True, text=True, check=True)
+    return option in told.stdout
+
+
+@contextmanager
+def ours(models: Path, work: Path, *options: str, **settings: str | int) -> Iterator[str]:
+    """Run the service on a fresh history and yield its address; ``settings`` are environment variables."""
+    history = work / "serving-history"
+    shutil.rmtree(history, ignore_errors=True)
+    port = free_port()
+    chosen = {"models": models, "history": history, "port": port, "metrics_port": 0, **settings}
+    environment = {f"RT_PREDICTOR_{name.upper()}": str(value) for name, value in chosen.items()}
+    arguments = [command("rt-predictor-api"), *options]
+    with _running(arguments, environment, work / "serving-ours.txt", port) as address:
+        _until_serving(address)
+        yield address
+
+
+def peer_environment(work: Path, versions: Mapping[str, str]) -> Path:
+    """Return the environment of the peer; installs it with the libraries of the model where it is missing.
+
+    Exits where the registry cannot be reached.
+    """
+    folder = work / MLSERVER.replace("==", "-")
+    done = folder / "installed.json"
+    wanted = [MLSERVER, *(f"{name}=={versions[name]}" for name in LIBRARIES)]
+    if done.exists() and json.loads(done.read_text("utf-8")) == wanted:
+        return folder
+    print(f"installing {' '.join(wanted)} ...", flush=True)
+    timed((sys.executable, "-m", "venv", "--clear", folder), work / "mlserver-venv.txt")
+    timed((folder / "bin/pip", "install", "--quiet", *wanted), work / "mlserver-pip.txt")
+    done.write_text(json.dumps(wanted), "utf-8")
+    return folder
+
+
+@contextmanager
+def mlserver(environment: Path, model: Path, work: Path) -> Iterator[str]:
+    """Run MLServer with the native models of an artifact as one ensemble, and yield its address."""
+    folder = work / "mlserver-models"
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    ports = {"grpc_port": port, "http_port": free_port(), "metrics_port": free_port()}
+    (folder / "settings.json").write_text(json.dumps({**_SETTINGS, **ports}), "utf-8")
+    parameters = {"uri": str(model / "members")}
+    described = {"name": "ensemble", "implementation": f"{_RUNTIME.stem}.Ensemble", "parameters": parameters}
+    (folder / "model-settings.json").write_text(json.dumps(described), "utf-8")
+    arguments = [str(environment / "bin/mlserver"), "start", str(folder)]
+    path = {"PYTHONPATH": str(_RUNTIME.parent)}
+    with _running(arguments, path, work / "serving-mlserver.txt", port) as address:
+        yield address
+
+
+def mlserver_request(environment: Path, row: list[float]) -> bytes:
+    """Return one row as the peer's protocol has it, encoded by the peer's own code."""
+    arguments = [str(environment / "bin/python"), str(_RUNTIME), json.dumps(row)]
+    done = subprocess.run(arguments, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{done.stderr.decode()}\nerror: no request for {MLSERVER}")
+    return done.stdout
+
+
+@contextmanager
+def _running(arguments: list[str], environment: Mapping[str, str], output: Path, port: int) -> Iterator[str]:
+    """Run a server until the block ends; exits with what it said where it does not listen in time."""
+    with output.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            arguments, env={**os.environ, **ONE_THREAD, **environment}, stdout=stream, stderr=subprocess.STDOUT
+        )
+    address = f"127.0.0.1:{port}"
+    try:
+        _wait(process, address, output)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _until_serving(address: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    with grpc.insecure_channel(address, options=OPTIONS) as channel:
+        while time.monotonic() < deadline:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+            time.sleep(0.05)
+    raise SystemExit(f"error: the service at {address} is not ready")
+
+
+def _wait(process: subprocess.Popen[Any], address: str, output: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    with grpc.insecure_channel(address, options=OPTIONS) as channel:
+        ready = grpc.channel_ready_future(channel)
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                ready.result(1.0)
+            except grpc.FutureTimeoutError:
+                continue
+            return
+    raise SystemExit(f"{output.read_text('utf-8')}\nerror: {Path(process.args[0]).name} does not listen")  # type: ignore[index,arg-type]

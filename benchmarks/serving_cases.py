@@ -1,0 +1,212 @@
+"""What the serving benchmark measures: rows with our figure, a peer's in the same run, and the ratio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+
+from load import OPTIONS, Heard, Load, encoded, send
+from natives import Natives
+from servers import can, mlserver, mlserver_request, ours, peer_environment
+from serving_jobs import Asked
+
+PREDICT = "/rtpredictor.v1.PredictionService/Predict"
+BATCH = "/rtpredictor.v1.PredictionService/PredictBatch"
+STREAM = "/rtpredictor.v1.PredictionService/PredictStream"
+EMPTY = "/grpc.health.v1.Health/Check"
+MLSERVER = "/inference.GRPCInferenceService/ModelInfer"
+
+OVERLOAD = 5
+"""So many times what the service can do is sent to it."""
+
+IN_FLIGHT = 8
+MANY = 32
+CHUNK_ROWS = 250
+RATE = 200
+"""Calls per second of the open loop."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all cases share: jobs, models, a folder to work in, how long a burst lasts [s], and how many rounds."""
+
+    asked: Asked
+    models: Path
+    work: Path
+    seconds: float
+    rounds: int
+
+    def bursts(self, sides: Mapping[str, Load]) -> dict[str, list[Heard]]:
+        """Send a burst to each side in turn, round by round."""
+        heard: dict[str, list[Heard]] = {name: [] for name in sides}
+        for _ in range(self.rounds):
+            for name, load in sides.items():
+                heard[name].append(send(load))
+        return heard
+
+    def load(self, address: str, method: str, sent: Sequence[bytes], **more: Any) -> Load:
+        """Return a burst."""
+        return Load(address, method, encoded(*sent), seconds=self.seconds, **more)
+
+
+def row(case: str, what: str, figure: float | None, peer: str = "", other: float | None = None) -> dict[str, Any]:
+    """Return a row; the ratio is ours by the peer's."""
+    ratio = figure / other if figure is not None and other else None
+    return {"case": case, "what": what, "ours": figure, "peer": peer, "peer's": other, "ratio": ratio}
+
+
+def middle(heard: Sequence[Heard], figure: Callable[[Heard], float]) -> float:
+    """Return the median over the rounds."""
+    return float(np.median([figure(one) for one in heard]))
+
+
+def percent(level: float) -> Callable[[Heard], float]:
+    """Return what reads a percentile [ms]."""
+    return lambda heard: heard.ms(level)
+
+
+def rate(heard: Heard) -> float:
+    """Return good replies per second."""
+    return heard.per_second
+
+
+def unary(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure one job per call beside a call that does nothing, on the same server; with and without the cache."""
+    jobs = setting.asked.one_by_one()
+    for case, entries, sent in (("unary", 0, jobs), ("unary, kept", 4096, jobs[:1])):
+        with ours(setting.models, setting.work, forecast_cache_entries=entries) as address:
+            sides = {"predict": (PREDICT, sent), "empty": (EMPTY, [b""])}
+            heard = setting.bursts({name: setting.load(address, *what) for name, what in sides.items()})
+            for level in (50, 95, 99):
+                figures = [middle(heard[name], percent(level)) for name in sides]
+                yield row(case, f"p{level} ms, 1 in flight", figures[0], "empty call", figures[1])
+            if not entries:
+                open_loop = {"predict": setting.load(address, PREDICT, sent, rate=float(RATE))}
+                at_rate = setting.bursts(open_loop)["predict"]
+                yield row(case, f"p99 ms at {RATE}/s, open loop", middle(at_rate, percent(99)))
+
+
+def in_process(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure the ensemble for one row and for many beside the libraries' own calls; one thread, no server."""
+    table, forecaster = setting.asked.table(), setting.asked.artifact.forecaster
+    natives = Natives(setting.asked.artifact.path / "members")
+    single = [table[i : i + 1] for i in range(min(200, len(table)))]
+    for what, rows, unit in (("us per row, one row", single, 1e6), (f"us per row, {len(table):,} rows", [table], 1e6)):
+        sides = (forecaster.raw, natives.said)
+        took = [[_seconds(side, rows) for side in sides] for _ in range(setting.rounds + 1)][1:]
+        figures = unit * np.median(took, axis=0)
+        yield row("in process", what, float(figures[0]), "library calls", float(figures[1]))
+
+
+def _seconds(call: Callable[[np.ndarray], Any], tables: Sequence[np.ndarray]) -> float:
+    """Return how long a call takes per row [s]."""
+    begin = time.perf_counter()
+    for table in tables:
+        call(table)
+    return (time.perf_counter() - begin) / sum(map(len, tables))
+
+
+def peer(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure the service beside MLServer with the same three native models, one row per call."""
+    versions = {member.name: member.library_version for member in setting.asked.artifact.manifest.members}
+    environment = peer_environment(setting.work, versions)
+    # its codec takes no missing values; which way the trees are walked costs the same
+    request = mlserver_request(environment, np.nan_to_num(setting.asked.table()[0].astype(float)).tolist())
+    jobs = setting.asked.one_by_one()
+    with (
+        ours(setting.models, setting.work, forecast_cache_entries=0) as address,
+        mlserver(environment, setting.asked.artifact.path, setting.work) as other,
+    ):
+        for callers in (1, IN_FLIGHT):
+            sides = {
+                "ours": setting.load(address, PREDICT, jobs, in_flight=callers),
+                "theirs": setting.load(other, MLSERVER, [request], in_flight=callers),
+            }
+            heard = setting.bursts(sides)
+            for what, figure in (("calls/s", rate), ("p95 ms", percent(95))):
+                figures = [middle(heard[name], figure) for name in sides]
+                yield row("peer", f"{what}, {callers} in flight", figures[0], "MLServer", figures[1])
+
+
+def batch(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure all jobs as Arrow, client included, beside the libraries' calls on one core; and as a stream."""
+    jobs, table = setting.asked.jobs.num_rows, setting.asked.table()
+    natives = Natives(setting.asked.artifact.path / "members")
+    chunks = setting.asked.in_chunks(CHUNK_ROWS)
+    took: list[tuple[float, float, float]] = []
+    with (
+        ours(setting.models, setting.work, forecast_cache_entries=0) as address,
+        grpc.insecure_channel(address, options=OPTIONS) as channel,
+    ):
+        call = channel.unary_unary(BATCH)
+        call(setting.asked.as_arrow())
+        for _ in range(setting.rounds):
+            begin = time.perf_counter()
+            call(setting.asked.as_arrow())
+            end = time.perf_counter() - begin
+            stream = send(setting.load(address, STREAM, chunks, stream=True))
+            took.append((end / jobs, _seconds(natives.said, [table]), 1 / (stream.per_second * jobs)))
+        arrow, library, streamed = (1 / float(np.median(column)) for column in zip(*took, strict=True))
+    yield row("batch", f"rows/s, {jobs:,} as Arrow", arrow, "library calls in process", library)
+    yield row("stream", f"rows/s, {CHUNK_ROWS} per message", streamed, "the same as Arrow", arrow)
+
+
+def workers(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure two server processes beside one, saturated."""
+    if not can("--workers"):
+        yield row("workers", "skipped: this release has no --workers", None)
+        return
+    jobs, heard = setting.asked.one_by_one(), {}
+    for _ in range(setting.rounds):
+        for number in (2, 1):
+            with ours(setting.models, setting.work, "--workers", str(number), forecast_cache_entries=0) as address:
+                load = setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT)
+                heard.setdefault(number, []).append(send(load, processes=2))
+    two, one = (middle(heard[number], rate) for number in (2, 1))
+    yield row("workers", "calls/s of 2 processes, saturated", two, "1 process", one)
+
+
+def overload(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure what becomes of several times more calls than the service can answer, and of those after them."""
+    jobs = setting.asked.one_by_one()
+    heard: dict[str, list[Heard]] = {"quiet": [], "full": [], "over": []}
+    recovered = []
+    room = {"max_concurrent_calls": 2 * MANY, "forecast_cache_entries": 0}
+    with ours(setting.models, setting.work, **room) as address:
+        one = setting.load(address, PREDICT, jobs)
+        for _ in range(setting.rounds):
+            heard["quiet"].append(send(one))
+            heard["full"].append(send(setting.load(address, PREDICT, jobs, in_flight=MANY)))
+            offered = OVERLOAD * heard["full"][-1].per_second
+            heard["over"].append(send(setting.load(address, PREDICT, jobs, rate=offered), processes=4))
+            last = max(heard["over"][-1].sent, default=0.0)
+            recovered.append(_recovery(send(one), last, middle(heard["quiet"], percent(99))))
+    admitted, quiet = (middle(heard[name], percent(99)) for name in ("over", "quiet"))
+    sent = middle(heard["over"], lambda one: one.calls.total() / one.seconds)
+    yield row("overload", "calls/s sent", sent, "what it can do", middle(heard["full"], rate))
+    yield row("overload", "p99 ms of admitted calls", admitted, "unloaded", quiet)
+    yield row("overload", "share refused", middle(heard["over"], lambda one: one.refused))
+    yield row("overload", "seconds until p99 of before", float(np.median(recovered)))
+
+
+def _recovery(after: Heard, end: float, usual: float) -> float:
+    """Return after how long since ``end`` calls take at most what was usual [ms]: the first of ten in a row."""
+    good = 1000 * np.array(after.took) <= usual
+    runs = np.convolve(good, np.ones(10), "valid") >= 10  # noqa: PLR2004
+    return float(after.sent[int(np.argmax(runs))] - end) if runs.any() else float("nan")
+
+
+CASES: dict[str, Callable[[Setting], Iterator[dict[str, Any]]]] = {
+    "unary": unary,
+    "in-process": in_process,
+    "peer": peer,
+    "batch": batch,
+    "workers": workers,
+    "overload": overload,
+}

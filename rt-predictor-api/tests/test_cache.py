@@ -1,0 +1,203 @@
+"""The cache of forecasts: made once, bounded, and never heard of in an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Barrier, Event
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rt_predictor_api import convert, metrics
+from rt_predictor_api.cache import ForecastCache
+from rt_predictor_api.engine import Engine
+from rt_predictor_api.levels import KeptLevels
+from rt_predictor_api.live import LiveScores
+from rt_predictor_api.metrics import Metrics
+from rt_predictor_core.artifact.load import Artifact, load
+from rt_predictor_core.history import journal as events
+from rt_predictor_core.models.conformal import Calibration
+from rt_predictor_core.models.forecast import Forecasts
+from rtpredictor.v1.prediction_service_pb2 import PredictRequest
+
+THREADS = 8
+USERS = ("ada", "bob")
+
+
+def counted(cache_of: Metrics) -> tuple[float, float]:
+    name = metrics.FORECAST_CACHE.name
+    hits, misses = (cache_of.registry.get_sample_value(name, {"outcome": outcome}) for outcome in ("hit", "miss"))
+    return hits or 0.0, misses or 0.0
+
+
+def some() -> Forecasts:
+    none = np.zeros(1)
+    return Forecasts(none, none[None], none, none, none, none, none[None], none[None], none, none)
+
+
+def test_equal_calls_at_the_same_time_make_one_forecast(until: Callable[..., Any]) -> None:
+    told, made, all_wait, asked = Metrics(), [], Barrier(THREADS), Event()
+    cache = ForecastCache(10, told)
+    keys: list[int] = []
+
+    def make() -> Forecasts:
+        made.append(some())
+        assert asked.wait(30)
+        return made[-1]
+
+    def key() -> str:
+        keys.append(1)
+        return "same"
+
+    def ask() -> Forecasts:
+        all_wait.wait(30)
+        return cache.get(key, make)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        answers = [pool.submit(ask) for _ in range(THREADS)]
+        until(lambda: len(keys) == THREADS and made, "every thread to ask")
+        asked.set()
+        assert {id(answer.result(30)) for answer in answers} == {id(made[0])}
+    assert len(made) == 1
+    assert counted(told) == (THREADS - 1, 1)
+
+
+def test_different_calls_do_not_wait_for_each_other() -> None:
+    cache, met = ForecastCache(10, Metrics()), Barrier(2)
+
+    def make() -> Forecasts:
+        met.wait(30)
+        return some()
+
+    with ThreadPoolExecutor(2) as pool:
+        for answer in [pool.submit(cache.get, lambda number=number: number, make) for number in range(2)]:
+            answer.result(30)
+
+
+def test_a_forecast_that_fails_is_not_kept() -> None:
+    told = Metrics()
+    cache, good = ForecastCache(10, told), some()
+
+    def fail() -> Forecasts:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        cache.get(lambda: "key", fail)
+    assert cache.get(lambda: "key", lambda: good) is good
+    assert counted(told) == (0, 1)
+
+
+def test_what_was_not_asked_for_the_longest_makes_room() -> None:
+    told = Metrics()
+    cache = ForecastCache(2, told)
+    for key in ("a", "b", "a", "c", "a", "b"):
+        cache.get(lambda key=key: key, some)  # type: ignore[misc]
+    assert counted(told) == (2, 4)
+
+
+def test_without_entries_nothing_is_kept_or_counted() -> None:
+    told = Metrics()
+    cache = ForecastCache(0, told)
+    assert cache.get(lambda: "key", some) is not cache.get(lambda: "key", some)
+    assert counted(told) == (0, 0)
+
+
+def test_an_equal_question_is_a_hit_until_something_is_reported(served: Any, job: Any, event: Any) -> None:
+    with served() as client:
+
+        def ask() -> tuple[bytes, float, float]:
+            forecast = client.prediction.Predict(PredictRequest(job=job())).forecast
+            hits, misses = (client.value(f'{metrics.FORECAST_CACHE.name}{{outcome="{o}"}}') for o in ("hit", "miss"))
+            return forecast.SerializeToString(deterministic=True), hits, misses
+
+        first, *before = ask()
+        again, *hit = ask()
+        client.report(event(1))
+        newer, *after = ask()
+        assert (before, hit, after) == ([0, 1], [1, 1], [1, 2])
+        assert again == first != newer
+
+
+@pytest.fixture(scope="module")
+def artifacts(trained: Path, newer: Path) -> tuple[Artifact, Artifact]:
+    return load(trained), load(newer)
+
+
+@contextmanager
+def engine(folder: Path, entries: int) -> Iterator[Engine]:
+    told = Metrics()
+    journal = events.Journal(folder / "journal.sqlite")
+    live = LiveScores(told, 100)
+    try:
+        yield Engine(journal, KeptLevels(folder / "levels.npz"), live, told, ForecastCache(entries, told))
+    finally:
+        journal.close()
+
+
+def fresh(artifact: Artifact) -> Artifact:
+    """The artifact as it was published: what an engine learns moves its calibration."""
+    forecaster = artifact.forecaster
+    calibration = Calibration(forecaster.levels, forecaster.calibration.read)
+    return replace(artifact, forecaster=replace(forecaster, calibration=calibration))
+
+
+JOBS = st.fixed_dictionaries(
+    {
+        "user": st.sampled_from(USERS),
+        "name": st.sampled_from(["relax_1", "relax_2"]),
+        "wallclock_req": st.sampled_from([None, 3600]),
+        "submit_time": st.sampled_from([1_700_000_000, 1_700_000_900]),
+        "job_id": st.sampled_from(["7", "8"]),
+    }
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("predict"), JOBS, st.sampled_from([0.1, 0.3])),
+        st.tuples(st.just("report"), JOBS, st.sampled_from([None, 60, 5000])),
+        st.tuples(st.just("adopt"), st.sampled_from([0, 1]), st.none()),
+    ),
+    min_size=3,
+    max_size=20,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_no_answer_tells_whether_there_is_a_cache(
+    artifacts: tuple[Artifact, Artifact], job: Callable[..., Any], steps: list[tuple[str, Any, Any]]
+) -> None:
+    """Whatever is reported, asked for and adopted in between."""
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(TemporaryDirectory())) for _ in range(3)]
+        engines = [stack.enter_context(engine(folder, most)) for folder, most in zip(folders, (0, 1, 100), strict=True)]
+        for one in engines:
+            one.adopt(fresh(artifacts[0]))
+        for what, given_, more in [*steps, *(step for step in steps if step[0] == "predict")]:
+            answers = [told(one, artifacts, job, what, given_, more) for one in engines]
+            assert answers[0] == answers[1] == answers[2]
+
+
+def told(
+    one: Engine, artifacts: tuple[Artifact, Artifact], job: Callable[..., Any], what: str, given_: Any, more: Any
+) -> Any:
+    """Let an engine do a step and return what it answers."""
+    if what == "adopt":
+        one.adopt(fresh(artifacts[given_]))
+        return None
+    if what == "predict":
+        forecast = convert.forecast(one.predict(convert.asked_one(job(**given_), 0)), more)
+        return forecast.SerializeToString(deterministic=True)
+    row = {**given_}
+    identity = {"cluster": "", "job_id": row.pop("job_id"), "submit_time": row.pop("submit_time")}
+    start = identity["submit_time"] + 5
+    end = None if more is None else start + more
+    state = None if more is None else "COMPLETED"
+    return one.report([events.Event(**identity, start_time=start, end_time=end, state=state, job=row)])
