@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+GOOD, REFUSED = "OK", "RESOURCE_EXHAUSTED"
 WARM_UP_CALLS = 20
 LEAST_WAIT_SECONDS = 5.0
 """How long the replies of an open loop may stay out after its end."""
@@ -62,10 +63,9 @@ class Heard:
         """Good replies per second."""
         return len(self.took) / self.seconds
 
-    @property
-    def refused(self) -> float:
-        """Share of the calls that were refused for want of room."""
-        return self.calls["RESOURCE_EXHAUSTED"] / max(1, self.calls.total())
+    def share(self, code: str) -> float:
+        """Return the share of the calls with a status."""
+        return self.calls[code] / max(1, self.calls.total())
 
     def ms(self, percent: float) -> float:
         """Return a percentile of how long good calls took [ms]; not a number without any."""
@@ -74,7 +74,7 @@ class Heard:
     def take(self, code: str, sent: float, done: float) -> None:
         """Note a reply."""
         self.calls[code] += 1
-        if code == "OK":
+        if code == GOOD:
             self.sent.append(sent)
             self.took.append(done - sent)
 
@@ -84,8 +84,8 @@ def encoded(*messages: bytes) -> list[str]:
     return [base64.b64encode(message).decode() for message in messages]
 
 
-def send(load: Load, processes: int = 1) -> Heard:
-    """Send a load from so many processes, each its part of it; exits if a reply is neither good nor a refusal."""
+def send(load: Load, processes: int = 1, expected: Sequence[str] = (GOOD, REFUSED)) -> Heard:
+    """Send a load from so many processes, each its part of it; exits if a reply has another status than expected."""
     part = json.dumps({**asdict(load), "rate": load.rate / processes})
     with ThreadPoolExecutor(processes) as pool:
         done = list(pool.map(lambda _: _in_a_process(part), range(processes)))
@@ -95,7 +95,7 @@ def send(load: Load, processes: int = 1) -> Heard:
         whole.sent += heard["sent"]
         whole.took += heard["took"]
         whole.seconds = max(whole.seconds, heard["seconds"])
-    if bad := set(whole.calls) - {"OK", "RESOURCE_EXHAUSTED"}:
+    if bad := set(whole.calls) - set(expected):
         raise SystemExit(f"error: {load.method} at {load.address} answered {', '.join(sorted(bad))}: {whole.calls}")
     return whole
 
@@ -136,7 +136,7 @@ class _Caller:
                 self.call(message)
         except self._error as error:
             return str(error.code().name)
-        return "OK"
+        return GOOD
 
 
 def _callers(load: Load, heard: Heard) -> None:
@@ -168,7 +168,7 @@ def _callers(load: Load, heard: Heard) -> None:
 def _at_rate(load: Load, heard: Heard) -> None:
     """Send at fixed moments; a reply counts from the moment at which its call was due."""
     callers, lock, left = [_Caller(load) for _ in range(4)], threading.Lock(), threading.Semaphore(0)
-    messages = callers[0].messages()
+    messages, out = callers[0].messages(), list[Any]()
 
     def note(due: float, future: Any) -> None:
         with lock:
@@ -182,8 +182,9 @@ def _at_rate(load: Load, heard: Heard) -> None:
         due = begin + i / load.rate
         if (wait := due - time.time()) > 0:
             time.sleep(wait)
-        future = callers[i % len(callers)].call.future(next(messages))
-        future.add_done_callback(lambda done, due=due: note(due, done))
+        # a call of which nobody holds the future is cancelled
+        out.append(callers[i % len(callers)].call.future(next(messages)))
+        out[-1].add_done_callback(lambda done, due=due: note(due, done))
     for _ in range(number):
         if not left.acquire(timeout=load.seconds + LEAST_WAIT_SECONDS):
             raise SystemExit("error: replies stayed out")

@@ -13,11 +13,12 @@ import growth
 import options
 import peer
 import serving
+import soak
 from results import SMALL, Benchmark, read
 from tables import fill
 
 BENCHMARKS: dict[str, Benchmark] = {
-    module.BENCHMARK.name: module.BENCHMARK for module in (backtest_cost, growth, peer, options, serving)
+    module.BENCHMARK.name: module.BENCHMARK for module in (backtest_cost, growth, peer, options, serving, soak)
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from load import OPTIONS, Heard, Load, encoded, send
+from load import GOOD, OPTIONS, REFUSED, Heard, Load, encoded, send
 from natives import Natives
 from servers import can, mlserver, mlserver_request, ours, peer_environment
 from serving_jobs import Asked
@@ -21,6 +21,9 @@ BATCH = "/rtpredictor.v1.PredictionService/PredictBatch"
 STREAM = "/rtpredictor.v1.PredictionService/PredictStream"
 EMPTY = "/grpc.health.v1.Health/Check"
 MLSERVER = "/inference.GRPCInferenceService/ModelInfer"
+
+CUT = "CANCELLED"
+"""How grpc ends some calls of those that it refuses while many arrive."""
 
 OVERLOAD = 5
 """So many times what the service can do is sent to it."""
@@ -184,14 +187,17 @@ def overload(setting: Setting) -> Iterator[dict[str, Any]]:
             heard["quiet"].append(send(one))
             heard["full"].append(send(setting.load(address, PREDICT, jobs, in_flight=MANY)))
             offered = OVERLOAD * heard["full"][-1].per_second
-            heard["over"].append(send(setting.load(address, PREDICT, jobs, rate=offered), processes=4))
+            heard["over"].append(
+                send(setting.load(address, PREDICT, jobs, rate=offered), processes=4, expected=(GOOD, REFUSED, CUT))
+            )
             last = max(heard["over"][-1].sent, default=0.0)
             recovered.append(_recovery(send(one), last, middle(heard["quiet"], percent(99))))
     admitted, quiet = (middle(heard[name], percent(99)) for name in ("over", "quiet"))
     sent = middle(heard["over"], lambda one: one.calls.total() / one.seconds)
     yield row("overload", "calls/s sent", sent, "what it can do", middle(heard["full"], rate))
     yield row("overload", "p99 ms of admitted calls", admitted, "unloaded", quiet)
-    yield row("overload", "share refused", middle(heard["over"], lambda one: one.refused))
+    yield row("overload", "share refused", middle(heard["over"], lambda one: one.share(REFUSED)))
+    yield row("overload", "share cut off instead", middle(heard["over"], lambda one: one.share(CUT)))
     yield row("overload", "seconds until p99 of before", float(np.median(recovered)))
 
 

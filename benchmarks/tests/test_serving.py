@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 import pytest
 
-from load import Heard, Load, encoded, send
+from load import REFUSED, Heard, Load, encoded, send
 from ours import train
 from rt_predictor_core.sources.synthetic import write_parquet
 from rtpredictor.v1 import prediction_service_pb2 as messages
@@ -63,7 +63,7 @@ def test_at_a_rate_as_many_calls_are_sent_as_were_asked_for() -> None:
 def test_a_refusal_is_counted_and_takes_no_time_of_a_good_call() -> None:
     with echo() as address:
         heard = send(Load(address, METHOD, encoded(b"a", b"xRESOURCE_EXHAUSTED"), seconds=0.5, rate=100.0))
-    assert (heard.refused, len(heard.took)) == (0.5, 25)
+    assert (heard.share(REFUSED), len(heard.took)) == (0.5, 25)
 
 
 def test_any_other_status_ends_the_run() -> None:

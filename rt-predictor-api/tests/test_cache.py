@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from rt_predictor_api import convert, metrics
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.engine import Engine
-from rt_predictor_api.levels import KeptLevels
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_core.artifact.load import Artifact, load
 from rt_predictor_core.history import journal as events
 from rt_predictor_core.models.conformal import Calibration
@@ -135,11 +135,9 @@ def artifacts(trained: Path, newer: Path) -> tuple[Artifact, Artifact]:
 def engine(folder: Path, entries: int) -> Iterator[Engine]:
     told = Metrics()
     journal = events.Journal(folder / "journal.sqlite")
-    live = LiveScores(told, 100)
-    try:
-        yield Engine(journal, KeptLevels(folder / "levels.npz"), live, told, ForecastCache(entries, told))
-    finally:
-        journal.close()
+    memory = Remembered(folder / "forecasts.sqlite", 100)
+    with closing(journal), closing(memory):
+        yield Engine(journal, LiveScores(told, memory), told, ForecastCache(entries, told))
 
 
 def fresh(artifact: Artifact) -> Artifact:

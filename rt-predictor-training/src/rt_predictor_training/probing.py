@@ -28,8 +28,12 @@ def rows_of(course: Course) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate([jobs, missing, edges]))
 
 
-def probes_of(course: Course, result: Result) -> dict[str, np.ndarray]:
-    """Return the rows and what each library says of them, as ``artifact.probes`` reads them."""
+def probes_of(course: Course, result: Result, columns: int) -> dict[str, np.ndarray]:
+    """Return the rows and what each library says of them, as ``artifact.probes`` reads them.
+
+    The libraries were given the first ``columns`` features.
+    """
     rows = rows_of(course)
     files = {name: fitted.native for name, fitted in result.fitted.items()} | {"chance": result.chance.native}
-    return {ROWS: rows} | {name: ANSWERS[name](native, rows) for name, native in files.items() if native}
+    asked = np.ascontiguousarray(rows[:, :columns])
+    return {ROWS: rows} | {name: ANSWERS[name](native, asked) for name, native in files.items() if native}

@@ -21,7 +21,7 @@ from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, PR
 from rt_predictor_core.artifact.load import load, newest
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
-from rt_predictor_core.features.table import FINGERPRINT
+from rt_predictor_core.features.table import FINGERPRINT, used_columns
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.neighbours import SHAPE
 from rt_predictor_formats.errors import Problem
@@ -98,7 +98,7 @@ def train(order: Order, progress: Progress) -> Trained:
             promotion=decision.promotion,
             updated_from=base.path.name if base else None,
         )
-        artifact = load(_published(models, manifest, _files(course, result, prepared.state), stages))
+        artifact = load(_published(models, manifest, _files(course, profile, result, prepared.state), stages))
     stages.clear()
     notes = (*_on_resuming(stages), *prepared.notes, *_on_memory(profile, prepared.train_jobs), *decision.notes)
     return Trained(artifact.path, artifact.manifest, findings, notes)
@@ -133,7 +133,7 @@ def _fitted(stages: Stages, course: Course, profile: Profile, engine: Engine) ->
         return fit(course, profile, lambda _member: on_tree(), Resuming(engine, stages))
 
 
-def _files(course: Course, result: Result, state: State) -> dict[str, bytes]:
+def _files(course: Course, profile: Profile, result: Result, state: State) -> dict[str, bytes]:
     facts = course.facts
     files = {
         TRAINING: arrays_to_bytes(packed_course(course)),
@@ -146,7 +146,7 @@ def _files(course: Course, result: Result, state: State) -> dict[str, bytes]:
         files[member_arrays(name)] = arrays_to_bytes(forest.arrays())
     for member in result.fitted.values():
         files.update(member.native)
-    files[PROBES] = arrays_to_bytes(probes_of(course, result))
+    files[PROBES] = arrays_to_bytes(probes_of(course, result, used_columns(queued=profile.queued)))
     return files
 
 
