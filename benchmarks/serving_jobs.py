@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rt_predictor_core.artifact.load import Artifact, load, newest
-from rt_predictor_core.features.table import assemble
+from rt_predictor_core.features.table import assemble, used_columns
 from rt_predictor_core.requests import NUMBERS, TEXTS, Requests
 from rtpredictor.v1 import job_pb2
 from rtpredictor.v1 import prediction_service_pb2 as messages
@@ -67,9 +67,10 @@ class Asked:
         return messages.PredictBatchRequest(arrow_jobs=sink.getvalue().to_pybytes()).SerializeToString()
 
     def table(self) -> np.ndarray:
-        """Return the rows of features, float32[jobs, features]."""
+        """Return the rows of the features that the model uses, float32[jobs, features]."""
         requests = Requests.from_arrow(self.jobs)
-        return assemble(requests, self.artifact.history().read(requests))
+        table = assemble(requests, self.artifact.history().read(requests))
+        return np.ascontiguousarray(table[:, : used_columns(queued=self.artifact.manifest.queued)])
 
 
 def _fit(name: str, value: str | float) -> str | float:

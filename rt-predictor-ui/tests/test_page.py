@@ -169,8 +169,7 @@ def test_a_service_that_is_away_is_said_and_found_again(page: AppTest, peer: Any
     assert "start the API with `make start`, or set `RT_PREDICTOR_ADDRESS` to where it runs" in words(page)
     assert "Not predicted" in words(page)
     peer.start()
-    press_until(page, lambda: "About 5 h" in words(page))
-    assert not page.error
+    press_until(page, lambda: "About 5 h" in words(page) and not page.error)
     assert not page.warning
 
 
