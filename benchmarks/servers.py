@@ -27,6 +27,7 @@ READY_SECONDS = 180.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 _SETTINGS = {"parallel_workers": 0, "debug": False, "host": "127.0.0.1"}
+_TRANSPORTS = Path(__file__).with_name("transports.py")
 _RUNTIME = Path(__file__).with_name("mlserver_runtime.py")
 
 
@@ -35,12 +36,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def can(option: str) -> bool:
-    """Return whether the service has an option of its command line."""
-    told = subprocess.run([command("rt-predictor-api"), "--help"], capture_output=True, text=True, check=True)
-    return option in told.stdout
 
 
 @contextmanager
@@ -54,6 +49,15 @@ def ours(models: Path, work: Path, *options: str, **settings: str | int) -> Iter
     arguments = [command("rt-predictor-api"), *options]
     with _running(arguments, environment, work / "serving-ours.txt", port) as address:
         _until_serving(address)
+        yield address
+
+
+@contextmanager
+def empty(kind: str, work: Path) -> Iterator[str]:
+    """Run a server of ``transports`` and yield its address."""
+    port = free_port()
+    arguments = [sys.executable, str(_TRANSPORTS), kind, str(port)]
+    with _running(arguments, {}, work / f"serving-{kind}.txt", port) as address:
         yield address
 
 
@@ -103,6 +107,7 @@ def mlserver_request(environment: Path, row: list[float]) -> bytes:
 @contextmanager
 def _running(arguments: list[str], environment: Mapping[str, str], output: Path, port: int) -> Iterator[str]:
     """Run a server until the block ends; exits with what it said where it does not listen in time."""
+    output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(
             arguments, env={**os.environ, **ONE_THREAD, **environment}, stdout=stream, stderr=subprocess.STDOUT

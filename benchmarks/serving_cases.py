@@ -11,9 +11,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from load import GOOD, OPTIONS, REFUSED, Heard, Load, encoded, send
+from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, send
 from natives import Natives
-from servers import can, mlserver, mlserver_request, ours, peer_environment
+from servers import empty, mlserver, mlserver_request, ours, peer_environment
 from serving_jobs import Asked
 
 PREDICT = "/rtpredictor.v1.PredictionService/Predict"
@@ -162,9 +162,6 @@ def batch(setting: Setting) -> Iterator[dict[str, Any]]:
 
 def workers(setting: Setting) -> Iterator[dict[str, Any]]:
     """Measure two server processes beside one, saturated."""
-    if not can("--workers"):
-        yield row("workers", "skipped: this release has no --workers", None)
-        return
     jobs, heard = setting.asked.one_by_one(), {}
     for _ in range(setting.rounds):
         for number in (2, 1):
@@ -201,6 +198,24 @@ def overload(setting: Setting) -> Iterator[dict[str, Any]]:
     yield row("overload", "seconds until p99 of before", float(np.median(recovered)))
 
 
+def transport(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure what a call costs the processor in a server of threads and in one of asyncio that do nothing."""
+    figures: dict[str, list[tuple[float, float]]] = {"threads": [], "asyncio": []}
+    with empty("threads", setting.work) as one, empty("asyncio", setting.work) as other:
+        for _ in range(setting.rounds):
+            for kind, address in (("threads", one), ("asyncio", other)):
+                with grpc.insecure_channel(address, options=OPTIONS) as channel:
+                    spent = channel.unary_unary("/echo/Cpu")
+                    before = float(spent(b""))
+                    heard = send(setting.load(address, "/echo/Echo", [bytes(200)], in_flight=IN_FLIGHT))
+                    # the warm-up of the load is among the calls that were paid for
+                    calls = len(heard.took) + IN_FLIGHT * WARM_UP_CALLS
+                    figures[kind].append((1e6 * (float(spent(b"")) - before) / calls, heard.ms(50)))
+    for place, what in enumerate((f"processor us per call, {IN_FLIGHT} in flight", f"p50 ms, {IN_FLIGHT} in flight")):
+        ours_, theirs = (float(np.median([pair[place] for pair in figures[kind]])) for kind in figures)
+        yield row("transport", what, ours_, "asyncio", theirs)
+
+
 def _recovery(after: Heard, end: float, usual: float) -> float:
     """Return after how long since ``end`` calls take at most what was usual [ms]: the first of ten in a row."""
     good = 1000 * np.array(after.took) <= usual
@@ -215,4 +230,5 @@ CASES: dict[str, Callable[[Setting], Iterator[dict[str, Any]]]] = {
     "batch": batch,
     "workers": workers,
     "overload": overload,
+    "transport": transport,
 }
