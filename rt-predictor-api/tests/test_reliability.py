@@ -33,7 +33,8 @@ RETRIES = json.dumps(
                     "initialBackoff": "0.05s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
+                    # as the client has it: gRPC's server cancels some calls that it has not begun
+                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
                 },
             }
         ],
@@ -179,6 +180,7 @@ def test_a_drain_answers_what_was_begun_refuses_the_rest_and_loses_no_acknowledg
         until(lambda: len(refusals) > 6, "calls to be refused")
     for connection in plain:
         connection.close()
-    assert set(refusals) == {grpc.StatusCode.UNAVAILABLE}, "a caller may try again, nothing else"
+    may_try_again = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    assert set(refusals) <= may_try_again, "a caller may try again, nothing else"
     again = start()
     assert again.report(*map(event, acknowledged)).duplicates == len(acknowledged)

@@ -15,7 +15,7 @@ from rt_predictor_client.errors import Exit
 
 JOB = {"user": "ada", "wallclock_req": 7200}
 CASES = {
-    "CANCELLED": (errors.ClientError, "CANCELLED", Exit.UNEXPECTED, "ask again"),
+    "CANCELLED": (errors.Unreachable, "CANCELLED", Exit.UNREACHABLE, "ask again"),
     "UNKNOWN": (errors.ClientError, "SERVICE_FAILED", Exit.UNEXPECTED, "log"),
     "INVALID_ARGUMENT": (errors.Rejected, "REJECTED", Exit.REJECTED, "correct"),
     "DEADLINE_EXCEEDED": (errors.TimedOut, "TIMED_OUT", Exit.UNREACHABLE, "--timeout"),

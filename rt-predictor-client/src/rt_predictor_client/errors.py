@@ -4,7 +4,7 @@
 
     Problem                     one shape everywhere: code, thing, place, remedy
     └── ClientError             exit 1; the service failed, or answered with a status not listed here
-        ├── Unreachable         exit 3; UNAVAILABLE: no connection, or the service is not ready
+        ├── Unreachable         exit 3; UNAVAILABLE, CANCELLED: no connection, or the service is not ready
         │   ├── TimedOut        exit 3; DEADLINE_EXCEEDED: no answer in time
         │   └── CircuitOpen     exit 3; not called, because the last calls were not answered
         ├── Rejected            exit 4; INVALID_ARGUMENT, OUT_OF_RANGE, FAILED_PRECONDITION, ALREADY_EXISTS
@@ -139,7 +139,7 @@ _RULES: Mapping[str, _Rule] = {
     "PERMISSION_DENIED": _Rule(NotAllowed, "NOT_ALLOWED", "you may not ask this", _RIGHTS),
     "RESOURCE_EXHAUSTED": _Rule(TooMuch, "TOO_MUCH", "above a limit of the service", "send less at a time"),
     "UNIMPLEMENTED": _Rule(Outdated, "OUTDATED", "the service lacks this call", "bring both to one version"),
-    "CANCELLED": _Rule(ClientError, "CANCELLED", "the call was cancelled", _AGAIN),
+    "CANCELLED": _Rule(Unreachable, "CANCELLED", "the service ended the call before it was answered", _AGAIN),
     "ABORTED": _Rule(ClientError, "SERVICE_FAILED", "the service gave the call up", _AGAIN),
     "INTERNAL": _Rule(ClientError, "SERVICE_FAILED", "the service failed", _LOG),
     "DATA_LOSS": _Rule(ClientError, "SERVICE_FAILED", "the service has lost data", _LOG),
