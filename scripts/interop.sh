@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# where Go's own archive goes, which no shell looks at unless it is told
+PATH=$PATH:/usr/local/go/bin
 command -v go >/dev/null 2>&1 || { echo "error: go: not found; install Go 1.24 or newer: https://go.dev/doc/install" >&2; exit 1; }
 export GOBIN=$PWD/.cache/interop/bin
 for tool in github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4 github.com/grpc-ecosystem/grpc-health-probe@v0.4.62; do
