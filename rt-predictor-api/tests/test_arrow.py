@@ -11,7 +11,7 @@ import pytest
 
 from rt_predictor_api import arrow
 from rt_predictor_api.convert import quantile_column
-from rt_predictor_api.validation import InvalidRequest
+from rt_predictor_api.validation import LISTED_VIOLATIONS, InvalidRequest
 from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.schema import COLUMNS
 from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest
@@ -226,3 +226,48 @@ def test_damaged_streams_are_read_or_refused_and_nothing_else() -> None:
         except InvalidRequest:
             outcomes.add("refused")
     assert outcomes == {"Asked", "refused"}
+
+
+def views(count: int, shared: bytes) -> pa.Array:
+    """Return a column of texts that all look at the same bytes."""
+    view = np.zeros((count, 4), np.int32)
+    view[:, 0], view[:, 1] = len(shared), int.from_bytes(shared[:4], "little")
+    return pa.Array.from_buffers(pa.string_view(), count, [None, pa.py_buffer(view.tobytes()), pa.py_buffer(shared)])
+
+
+def test_texts_that_share_their_bytes_are_refused_before_they_are_read() -> None:
+    data = stream(pa.table({"user": views(100_000, b"x" * 100_000)}))
+    with pytest.raises(InvalidRequest, match="decoded values"):
+        arrow.read(data, NOW, most_rows=100_000, most_bytes=16 << 20)
+
+
+def test_texts_that_share_few_bytes_are_read() -> None:
+    data = stream(pa.table({"user": views(20, b"no inlined text")}))
+    assert len(arrow.read(data, NOW, most_rows=100, most_bytes=1_000)) == 20
+
+
+def test_a_dictionary_of_views_is_refused() -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(["a", "b"], pa.string_view()))
+    with pytest.raises(InvalidRequest, match="must be text"):
+        arrow.read(stream(pa.table({"user": column})), NOW, most_rows=10, most_bytes=1_000)
+
+
+def test_compression_that_is_noted_as_long_ago_is_refused() -> None:
+    unfolded = bytes(1 << 20)
+    body = len(unfolded).to_bytes(8, "little") + pa.compress(unfolded, codec="lz4", asbytes=True)
+    batch = pa.record_batch({"nodes_req": pa.Array.from_buffers(pa.uint8(), len(body), [None, pa.py_buffer(body)])})
+    sink, older = pa.BufferOutputStream(), pa.ipc.IpcWriteOptions(metadata_version=pa.ipc.MetadataVersion.V4)
+    with pa.ipc.new_stream(sink, batch.schema, options=older) as writer:
+        writer.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "lz4"})
+    data = sink.getvalue().to_pybytes()
+    # Arrow would unfold it
+    assert pa.ipc.open_stream(data).read_next_batch().column(0).buffers()[1].size == len(unfolded)
+    with pytest.raises(InvalidRequest, match="compressed"):
+        arrow.read(data, NOW, most_rows=100_000, most_bytes=16 << 20)
+
+
+def test_thousands_of_unknown_columns_are_told_in_few_words() -> None:
+    data = stream(pa.table({f"column{n}": [1] for n in range(3_000)}))
+    with pytest.raises(InvalidRequest) as caught:
+        arrow.read(data, NOW, most_rows=10, most_bytes=16 << 20)
+    assert len(caught.value.violations) == LISTED_VIOLATIONS + 1

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from open_inference import inference_pb2 as oip
-from rt_predictor_api.open_inference import LISTED_VIOLATIONS, OUTPUTS
+from rt_predictor_api.open_inference import OUTPUTS
+from rt_predictor_api.validation import LISTED_VIOLATIONS
 from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.schema import COLUMNS
 from rtpredictor.v1.model_service_pb2 import GetModelRequest

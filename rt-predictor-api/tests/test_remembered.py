@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +68,35 @@ def test_without_a_place_to_write_it_remembers_nothing_and_fails_nowhere(tmp_pat
     memory.forget([("2", 10)])
     memory.close()
     assert memory.find([("1", 10)]) == [None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[" * 9_999,
+        '["600", 500.0, 700.0, [500.0, 600.0], 2, "v1"]',
+        '[600.0, 500.0, NaN, [500.0, 600.0], 2, "v1"]',
+        '[600.0, 500.0, 700.0, ["x"], 2, "v1"]',
+        '[600.0, 500.0, 700.0, [500.0], 99, "v1"]',
+        "[600.0, 500.0, 700.0, [500.0], 2, null]",
+    ],
+)
+def test_what_was_never_said_is_not_remembered(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "forecasts.sqlite3"
+    with closing(Remembered(path, 100)) as memory:
+        memory.keep([(("1", 10), said(1))])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE said SET said = ?", (text,))
+    with closing(Remembered(path, 100)) as memory:
+        assert memory.find([("1", 10)]) == [None]
+
+
+def test_a_damaged_file_whose_damage_is_no_text_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "forecasts.sqlite3"
+    with closing(Remembered(path, 100)) as memory:
+        memory.keep([(("1", 10), said(1))])
+    path.write_bytes(path.read_bytes().replace(b"submit INTEGER", b"submit \xff\xfe'TEGE"))
+    with closing(Remembered(path, 100)) as memory:
+        memory.keep([(("1", 10), said(2))])
+        assert memory.find([("1", 10)]) == [said(2)]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from rt_predictor_api.asked import Asked, limit_rows
 from rt_predictor_api.compression import is_compressed
 from rt_predictor_api.settings import variable
-from rt_predictor_api.validation import InvalidRequest, Violation
+from rt_predictor_api.validation import InvalidRequest, Violation, few
 from rt_predictor_core.requests import Requests, seconds
 from rt_predictor_core.schema import BY_NAME, COLUMNS, Column
 
@@ -26,6 +26,9 @@ KNOWN = {column.name: column for column in COLUMNS if column.at_submit}
 LARGEST_TEXT_FACTOR = 4
 """Decoded text may be this many times larger than the largest message; a dictionary can name one text many times."""
 
+_VIEW_WORDS = 4
+"""Words of a view, of which the first is the length of its text."""
+
 
 def read(data: bytes, as_of: int, most_rows: int, most_bytes: int) -> Asked:
     """Return the rows of an Arrow IPC stream; a row without a submit time gets ``as_of`` [s since 1970].
@@ -36,7 +39,7 @@ def read(data: bytes, as_of: int, most_rows: int, most_bytes: int) -> Asked:
         Where the bytes are no intact stream, a column is unknown or of the wrong type, or a limit is passed. A bad
         value only makes its row an error.
     """
-    table = _table(data, most_rows)
+    table = _table(data, most_rows, LARGEST_TEXT_FACTOR * most_bytes)
     _limit_text(table, LARGEST_TEXT_FACTOR * most_bytes)
     return asked(table, as_of)
 
@@ -52,17 +55,19 @@ def count(data: bytes) -> int:
         return 0
 
 
-def _table(data: bytes, most_rows: int) -> pa.Table:
+def _table(data: bytes, most_rows: int, most_bytes: int) -> pa.Table:
     """Read and fully validate the stream: offsets that point nowhere would otherwise be followed."""
     try:
         if is_compressed(data):
             raise _invalid(FIELD, "has compressed buffers; write the stream without, and compress the call instead")
         with pa.ipc.open_stream(data) as stream:
             _check_columns(stream.schema)
-            batches, rows = [], 0
+            batches, rows, seen = [], 0, 0
             for batch in stream:
                 rows += batch.num_rows
                 limit_rows(FIELD, rows, most_rows, "max_arrow_rows")
+                seen += sum(_seen_bytes(column) for column in batch.columns)
+                _limit_bytes(seen, most_bytes)
                 batch.validate(full=True)
                 batches.append(batch)
             return pa.Table.from_batches(batches, stream.schema)
@@ -83,7 +88,20 @@ def _check_columns(schema: pa.Schema) -> None:
             expected = {"text": "text", "time": "a timestamp"}.get(column.unit, "a number")
             broken.append(Violation(f"{FIELD}.{name}", f"must be {expected}, not {str(schema.field(name).type)[:80]}"))
     if broken:
-        raise InvalidRequest(broken)
+        raise few(broken, FIELD)
+
+
+def _seen_bytes(views: pa.Array) -> int:
+    """Return how long all texts of a column of views are together: many may look at the same bytes.
+
+    Whoever reads them all reads so much, the validation among others.
+    """
+    if not pa.types.is_string_view(views.type) or not len(views):
+        return 0
+    held = np.frombuffer(views.buffers()[1], np.int32).reshape(-1, _VIEW_WORDS)[
+        views.offset : views.offset + len(views)
+    ]
+    return int(np.maximum(held[:, 0], 0).sum(dtype=np.int64))
 
 
 def _fits(kind: pa.DataType, column: Column) -> bool:
@@ -91,7 +109,9 @@ def _fits(kind: pa.DataType, column: Column) -> bool:
         return True
     if column.unit == "text":
         plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-        return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))
+        # Arrow cannot look up views in a dictionary
+        views = pa.types.is_string_view(kind)
+        return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or views)
     if column.unit == "time":
         return bool(pa.types.is_timestamp(kind))
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
@@ -107,6 +127,10 @@ def _limit_text(table: pa.Table, most_bytes: int) -> None:
                 total += pc.sum(pc.take(sizes, chunk.indices)).as_py() or 0
             else:
                 total += chunk.nbytes
+    _limit_bytes(total, most_bytes)
+
+
+def _limit_bytes(total: int, most_bytes: int) -> None:
     if total > most_bytes:
         text = (
             f"{total} bytes of decoded values are more than {most_bytes}; split the rows, or raise "

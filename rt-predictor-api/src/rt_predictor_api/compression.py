@@ -17,6 +17,9 @@ _HEADER = 2
 _DATA = 1
 """Number of the field ``data`` in ``DictionaryBatch``."""
 
+_FORMER = b"ARROW:experimental_compression"
+"""Where Arrow 0.17 noted the compression; it is still read in messages that say to be of that time."""
+
 _COMPRESSION = 3
 """Number of the field ``compression`` in ``RecordBatch``."""
 
@@ -37,6 +40,8 @@ def is_compressed(data: bytes) -> bool:
 
 def _has_compression(message: pa.ipc.Message) -> bool:
     metadata = message.metadata.to_pybytes()
+    if _FORMER in metadata:
+        return True
     header = _follow(metadata, _field(metadata, _follow(metadata, 0), _HEADER))
     if message.type == "dictionary":
         header = _follow(metadata, _field(metadata, header, _DATA))

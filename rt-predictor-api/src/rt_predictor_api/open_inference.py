@@ -13,7 +13,7 @@ from rt_predictor_api import arrow, convert, tensors
 from rt_predictor_api.asked import Asked, limit_rows
 from rt_predictor_api.engine import Answer
 from rt_predictor_api.tensors import Malformed, Values
-from rt_predictor_api.validation import InvalidRequest, Violation, violations
+from rt_predictor_api.validation import InvalidRequest, Violation, few, violations
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.schema import Column
 from rtpredictor.v1.job_pb2 import Job
@@ -38,9 +38,6 @@ OUTPUTS = {
 }
 """Columns of an answer, with their datatypes; quantiles has a column per level."""
 
-LISTED_VIOLATIONS = 10
-"""Violations that are told at most: they travel in the header of the answer, which has little room."""
-
 
 def asked(request: ModelInferRequest, as_of: int, most_rows: int) -> Asked:
     """Return the rows that a request asks about; one without a submit time is submitted at ``as_of``.
@@ -64,7 +61,7 @@ def asked(request: ModelInferRequest, as_of: int, most_rows: int) -> Asked:
     if not request.inputs:
         broken.append(Violation("inputs", f"must hold a tensor at least; known are {', '.join(arrow.KNOWN)}"))
     if broken:
-        raise _few(broken)
+        raise few(broken, "inputs")
     return arrow.asked(pa.table(columns), as_of)
 
 
@@ -77,13 +74,12 @@ def refuse_bad_rows(rows: Asked) -> None:
         Naming tensor, row and rule.
     """
     if rows.errors:
-        raise _few(
-            [
-                Violation(_field(one.field), f"row {row}: {one.description}")
-                for row, broken in sorted(rows.errors.items())
-                for one in broken
-            ]
-        )
+        told = [
+            Violation(_field(one.field), f"row {row}: {one.description}")
+            for row, broken in sorted(rows.errors.items())
+            for one in broken
+        ]
+        raise few(told, "inputs")
 
 
 def wanted(request: ModelInferRequest) -> list[str]:
@@ -96,7 +92,7 @@ def wanted(request: ModelInferRequest) -> list[str]:
     ]
     broken += [Violation(f"outputs.{name}", "is wanted twice") for name in OUTPUTS if names.count(name) > 1]
     if broken:
-        raise _few(broken)
+        raise few(broken, "inputs")
     return names or list(OUTPUTS)
 
 
@@ -104,7 +100,8 @@ def risk(request: ModelInferRequest, default: float) -> float:
     """Return the accepted risk, from the parameter ``risk``. Raises InvalidRequest for a bad or another parameter."""
     unknown = sorted(name for name in request.parameters if name != "risk")
     if unknown:
-        raise _few([Violation(f"parameters.{name[:80]}", "unknown parameter; known is risk") for name in unknown])
+        broken = [Violation(f"parameters.{name[:80]}", "unknown parameter; known is risk") for name in unknown]
+        raise few(broken, "parameters")
     if "risk" not in request.parameters:
         return default
     given = request.parameters["risk"]
@@ -116,7 +113,7 @@ def risk(request: ModelInferRequest, default: float) -> float:
     # the contract's own rule, under the name that it has here
     broken = violations(PredictRequest(job=Job(), risk=value))
     if broken:
-        raise _few([Violation("parameters.risk", one.description) for one in broken])
+        raise few([Violation("parameters.risk", one.description) for one in broken], "parameters")
     return value
 
 
@@ -194,10 +191,3 @@ def _field(name: str) -> str:
 
 def _invalid(field: str, description: str) -> InvalidRequest:
     return InvalidRequest([Violation(field, description)])
-
-
-def _few(broken: list[Violation]) -> InvalidRequest:
-    more = len(broken) - LISTED_VIOLATIONS
-    return InvalidRequest(
-        [*broken[:LISTED_VIOLATIONS], *([Violation("inputs", f"and {more} more")] if more > 0 else [])]
-    )

@@ -106,7 +106,8 @@ class Replica:
 
     def lesson(self, event: Event, told: Said) -> Lesson | None:
         """Return what an end teaches; a job that took no time is no run in training either, nor one that never ran."""
-        if event.run_time is None or told.version != self.version:
+        quantiles = len(self.artifact.forecaster.levels)
+        if event.run_time is None or told.version != self.version or len(told.plain) != quantiles:
             return None
         run = np.array([float(event.run_time)])
         plain, wallclock = np.array([told.plain]), submitted([event]).wallclock_req

@@ -9,6 +9,9 @@ from google.protobuf.message import Message
 from protovalidate import Validator
 from protovalidate import Violation as Broken
 
+LISTED_VIOLATIONS = 10
+"""Violations that are told at most: they travel in the header of the answer, which has little room."""
+
 _VALIDATOR = Validator()
 
 
@@ -26,6 +29,12 @@ class InvalidRequest(Exception):
     def __init__(self, violations: Sequence[Violation]) -> None:
         self.violations = tuple(violations)
         super().__init__("; ".join(f"{violation.field}: {violation.description}" for violation in self.violations))
+
+
+def few(broken: Sequence[Violation], more: str) -> InvalidRequest:
+    """Return the refusal that tells the first violations, and below the field ``more`` how many there are beside."""
+    rest = len(broken) - LISTED_VIOLATIONS
+    return InvalidRequest([*broken[:LISTED_VIOLATIONS], *([Violation(more, f"and {rest} more")] if rest > 0 else [])])
 
 
 def violations(message: Message) -> list[Violation]:

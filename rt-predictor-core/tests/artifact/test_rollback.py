@@ -69,7 +69,7 @@ def put(models: Path, number: int) -> str:
     )
     files = {
         HISTORY: arrays_to_bytes({**State().snapshot(), KNOWN: np.zeros(0, np.uint64)}),
-        CHANCE: arrays_to_bytes(forest.arrays()),
+        CHANCE: arrays_to_bytes(replace(forest, output=np.zeros(3, np.int32), base=np.zeros(1)).arrays()),
         member_arrays("one"): arrays_to_bytes(forest.arrays()),
         PROBES: arrays_to_bytes({ROWS: np.zeros((0, len(NAMES)), np.float32)}),
     }

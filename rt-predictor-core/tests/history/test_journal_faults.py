@@ -8,11 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_predictor_core.history.journal import Event, Journal
+from rt_predictor_core.history import journal as journals
+from rt_predictor_core.history.journal import Event, Journal, Lesson
 from rt_predictor_formats.errors import Problem
 
 if TYPE_CHECKING:
@@ -201,3 +203,41 @@ def test_a_closed_journal_is_a_mistake_of_the_caller_and_not_a_problem_of_the_di
     journal.close()
     with pytest.raises(sqlite3.ProgrammingError):
         journal.append([event(1)])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("job_id", b"1"),
+        ("user", b"\xff"),
+        ("submit_time", "yesterday"),
+        ("end_time", "x"),
+        ("wallclock_req", "much"),
+        ("wallclock_req", 0.0),
+        ("tier", 255),
+        ("level_run", None),
+    ],
+)
+def test_a_value_that_no_event_has_is_damage_whatever_its_checksum(tmp_path: Path, column: str, value: object) -> None:
+    path = tmp_path / "journal.sqlite3"
+    with closing(Journal(path)) as journal:
+        event = Event("", "1", 1, 2, 3, "FAILED", {"user": "ada", "wallclock_req": 60.0})
+        journal.append([event], [Lesson("v1", 1, (0.1, 0.2, 0.3))])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f'UPDATE events SET "{column}" = ?', (value,))  # noqa: S608 # names of columns
+        (row,) = connection.execute(f"SELECT {journals._NAMES} FROM events")  # noqa: S608 # as above
+        if not isinstance(value, bytes):
+            connection.execute("UPDATE events SET checksum = ?", (journals._checksum(row),))
+    with closing(Journal(path)) as journal, pytest.raises(Problem, match="what no event does") as caught:
+        list(journal.replay())
+    assert caught.value.code == "HISTORY_CORRUPT"
+
+
+def test_a_text_that_is_none_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    with closing(Journal(path)) as journal:
+        journal.append([Event("", "number one", 1, 2, 3, "FAILED", {})])
+    path.write_bytes(path.read_bytes().replace(b"number one", b"number \xff\xfe\xfd"))
+    with closing(Journal(path)) as journal, pytest.raises(Problem) as caught:
+        list(journal.replay())
+    assert caught.value.code == "HISTORY_CORRUPT"

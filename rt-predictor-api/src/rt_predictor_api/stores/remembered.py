@@ -7,6 +7,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -14,12 +15,16 @@ from typing import Any
 import structlog
 
 from rt_predictor_api.live import Identity, Said
+from rt_predictor_core.features.keys import TIERS
 
 WRITE_SECONDS = 0.05
 """How long a forecast may be in the memory of one process only: writing each at once would cost more than making it."""
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process that writes."""
+
+_DAMAGED = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file leads to: what SQLite says of it may quote it."""
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS said (job TEXT NOT NULL, submit INTEGER NOT NULL, said TEXT NOT NULL,
@@ -92,7 +97,7 @@ class Remembered:
 
     def _read(self, identities: Sequence[Identity]) -> list[Said | None]:
         query = "SELECT said FROM said WHERE job = ? AND submit = ?"
-        with self._using, suppress(sqlite3.Error, ValueError, TypeError):
+        with self._using, suppress(sqlite3.Error, ValueError, TypeError, RecursionError):
             if self._connection is not None:
                 found = [self._connection.execute(query, identity).fetchone() for identity in identities]
                 return [None if row is None else _said(row[0]) for row in found]
@@ -105,7 +110,7 @@ class Remembered:
             try:
                 with self._connection:
                     self._connection.executemany(statement, rows)
-            except sqlite3.Error as error:
+            except _DAMAGED as error:
                 self._log.warning("forecasts not remembered", path=str(self._path), problem=str(error))
 
     def _open(self) -> sqlite3.Connection | None:
@@ -114,7 +119,7 @@ class Remembered:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute(_CREATE)
-        except sqlite3.Error as error:
+        except _DAMAGED as error:
             self._log.warning("remembered forecasts not read", path=str(self._path), problem=str(error))
             return None
         return connection
@@ -131,5 +136,11 @@ def _text(said: Said) -> str:
 
 
 def _said(text: str) -> Said:
+    """Return what a row tells. Raises ValueError or TypeError where that is nothing that was ever said."""
     median, lower, upper, plain, tier, version = json.loads(text)
-    return Said(median, lower, upper, tuple(plain), tier, version)
+    numbers = (median, lower, upper, *plain)
+    if not all(isinstance(number, float) and 0.0 < number < inf for number in numbers):
+        raise ValueError("times that no forecast has")
+    if tier not in range(len(TIERS)) or not isinstance(version, str):
+        raise ValueError("no tier or no version")
+    return Said(median, lower, upper, tuple(plain), int(tier), version)

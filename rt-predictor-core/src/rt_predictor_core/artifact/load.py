@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
-from math import inf
-from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile
+from hashlib import file_digest, sha256
+from pathlib import Path
 
 import numpy as np
 
-from rt_predictor_core.artifact.files import (
-    CHANCE,
-    HISTORY,
-    KNOWN,
-    PROBES,
-    TRAINING,
-    UNFINISHED,
-    member_arrays,
-    sha256_of,
-)
+from rt_predictor_core.artifact import npz
+from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, PROBES, TRAINING, UNFINISHED, open_inside
 from rt_predictor_core.artifact.manifest import NAME, REMEDY, Manifest
+from rt_predictor_core.artifact.parts import forecaster as forecaster_of
 from rt_predictor_core.artifact.probes import differing
 from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import SNAPSHOT, State
 from rt_predictor_core.history.store import MemoryStore
-from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.forecast import Forecaster
-from rt_predictor_core.models.shapes import SHAPES
-from rt_predictor_core.models.target import Target
-from rt_predictor_core.models.trees import BinaryForest, Forest
 from rt_predictor_formats.errors import Problem
 
 
@@ -95,32 +82,36 @@ def load(path: Path) -> Artifact:
         raise Problem("ARTIFACT_FEATURES", "the model was trained on other features", place=str(path), remedy=REMEDY)
     try:
         contents = {name: _verified(path, name, digest) for name, digest in manifest.sha256.items()}
-        forecaster = _forecaster(manifest, contents)
-        _check_answers(path, forecaster, manifest, _arrays(contents[PROBES]))
-        stored = _arrays(contents[HISTORY])
+        forecaster = forecaster_of(manifest, contents)
+        _check_answers(path, forecaster, manifest, npz.read(contents[PROBES]))
+        stored = npz.read(contents[HISTORY])
         artifact = Artifact(path, manifest, forecaster, {name: stored[name] for name in (*SNAPSHOT, KNOWN)})
+        _check_known(stored[KNOWN])
         artifact.history()
-    except (KeyError, ValueError, TypeError, EOFError, BadZipFile, OSError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, MemoryError, OSError) as error:
         raise Problem("ARTIFACT_CORRUPT", f"unreadable contents ({error!r})", place=str(path), remedy=REMEDY) from error
     return artifact
 
 
 def _verified(path: Path, name: str, digest: str) -> bytes:
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        raise Problem("ARTIFACT_CORRUPT", f"the manifest names a file outside: {name}", place=str(path), remedy=REMEDY)
-    file = path / name
-    if not file.is_file():
-        raise Problem("ARTIFACT_INCOMPLETE", f"{name} is missing", place=str(path), remedy=REMEDY)
-    if sha256_of(file) != digest:
+    """Return the contents of a file that the service reads, of any other nothing; verified."""
+    wanted = name.endswith(".npz") and name != TRAINING
+    try:
+        with open_inside(path, name) as file:
+            content = file.read() if wanted else b""
+            found = sha256(content).hexdigest() if wanted else file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise Problem("ARTIFACT_INCOMPLETE", f"{name} is missing", place=str(path), remedy=REMEDY) from None
+    if found != digest:
         raise Problem(
             "ARTIFACT_CORRUPT", f"{name} is not what was published (SHA-256 differs)", place=str(path), remedy=REMEDY
         )
-    return file.read_bytes() if file.suffix == ".npz" and name != TRAINING else b""
+    return content
 
 
-def _arrays(content: bytes) -> dict[str, np.ndarray]:
-    with np.load(BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+def _check_known(known: np.ndarray) -> None:
+    if known.dtype != np.uint64 or known.ndim != 1 or (known[1:] < known[:-1]).any():
+        raise ValueError(f"{KNOWN}: {known.dtype}{known.shape} does not fit, or is not sorted")
 
 
 def _check_answers(path: Path, forecaster: Forecaster, manifest: Manifest, probes: dict[str, np.ndarray]) -> None:
@@ -136,21 +127,3 @@ def _check_answers(path: Path, forecaster: Forecaster, manifest: Manifest, probe
             place=str(path),
             remedy=REMEDY,
         )
-
-
-def _forecaster(manifest: Manifest, contents: dict[str, bytes]) -> Forecaster:
-    members: dict[str, Forest] = {
-        member.name: SHAPES[member.shape].from_arrays(_arrays(contents[member_arrays(member.name)]))
-        for member in manifest.members
-    }
-    target = manifest.target
-    return Forecaster(
-        levels=np.array(manifest.levels),
-        members=members,
-        weights={member.name: np.array(member.weights) for member in manifest.members},
-        chance=BinaryForest.from_arrays(_arrays(contents[CHANCE])),
-        calibration=Calibration(np.array(manifest.levels), np.array(manifest.calibration)),
-        target=Target(
-            target.power, target.usual_wallclock, inf if target.grace is None else target.grace, target.leeway
-        ),
-    )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from rt_predictor_core.artifact.files import open_inside
+from rt_predictor_core.artifact.typed import entry
 from rt_predictor_core.numbers import strict_json
+from rt_predictor_core.schema import LATEST_TIME
 from rt_predictor_formats.errors import Problem
 
 FORMAT: Final = 3
@@ -15,7 +19,11 @@ FORMAT: Final = 3
 
 NAME: Final = "manifest.json"
 
-T = TypeVar("T")
+LARGEST: Final = 16 << 20
+"""No manifest is larger [bytes]."""
+
+LARGEST_COUNT: Final = 1 << 63
+"""No number of jobs is as large."""
 
 REMEDY: Final = "train again with rt-predictor-train, or remove the folder to fall back to the previous version"
 
@@ -155,7 +163,8 @@ class Manifest:
         """
         path = folder / NAME
         try:
-            document = json.loads(path.read_text("utf-8"))
+            with open_inside(folder, NAME, LARGEST) as file:
+                document = json.loads(file.read())
             if document["format"] != FORMAT:
                 raise Problem(
                     "ARTIFACT_FORMAT",
@@ -163,7 +172,8 @@ class Manifest:
                     place=str(path),
                     remedy=REMEDY,
                 )
-            return cls._from_document(document)
+            manifest = entry(cls, document)
+            manifest.check()
         except FileNotFoundError:
             raise Problem("ARTIFACT_INCOMPLETE", "no manifest", place=str(folder), remedy=REMEDY) from None
         except OSError as error:
@@ -173,38 +183,32 @@ class Manifest:
                 place=str(path),
                 remedy="check the permissions of the folder",
             ) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise Problem(
                 "ARTIFACT_CORRUPT", f"unreadable manifest ({error!r})", place=str(path), remedy=REMEDY
             ) from error
+        return manifest
 
-    @classmethod
-    def _from_document(cls, document: dict[str, Any]) -> Manifest:
-        # a field with a plain default came later: an artifact of an earlier release lacks it
-        names = [entry.name for entry in fields(cls) if entry.name in document or entry.default is MISSING]
-        values = {name: document[name] for name in names}
-        values["members"] = tuple(
-            MemberEntry(
-                **{**member, "weights": tuple(member["weights"]), "native_files": tuple(member["native_files"])}
-            )
-            for member in values["members"]
-        )
-        values["target"] = TargetEntry(**values["target"])
-        values["calibration"] = tuple(tuple(float(level) for level in row) for row in values["calibration"])
-        for name in ("sources", "levels", "scores", "dial", "resumed"):
-            values[name] = tuple(values.get(name, ()))
-        if fold := values.get("fold"):
-            values["fold"] = _entry(
-                FoldEntry, {**fold, "tiers": tuple(_entry(TierEntry, one) for one in fold["tiers"])}
-            )
-        if promotion := values.get("promotion"):
-            values["promotion"] = _entry(
-                PromotionEntry, {**promotion, "findings": tuple(promotion.get("findings", ()))}
-            )
-        return cls(**values)
+    def check(self) -> None:
+        """Do nothing where all that is told of a model can be told; raise ValueError else."""
+        for name in ("created", "first_submit", "last_submit"):
+            if not 0 <= getattr(self, name) < LATEST_TIME:
+                raise ValueError(f"{name}: {getattr(self, name)} does not fit")
+        if not 0 <= self.jobs < LARGEST_COUNT:
+            raise ValueError(f"jobs: {self.jobs} does not fit")
+        for one in (*self.scores, *self.dial):
+            _check_measures(one)
+        if not all("name" in score for score in self.scores):
+            raise ValueError("scores: one has no name")
 
 
-def _entry(kind: type[T], document: dict[str, Any]) -> T:
-    """Build an entry, leaving out what a later release may have added to it."""
-    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in document.items() if name in known})
+def _check_measures(measures: dict[str, Any]) -> None:
+    for name, value in measures.items():
+        if not (isinstance(value, str) if name == "name" else value is None or _is_number(value)):
+            raise ValueError(f"{name}: {str(value)[:80]!r} is no measure")
+        if name == "name":
+            value.encode()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and isfinite(value)

@@ -16,8 +16,10 @@ import zlib
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.history.mark import SharedMark
 from rt_predictor_core.history.migration import from_format_1
 from rt_predictor_core.schema import COLUMNS
@@ -69,6 +71,15 @@ CREATE TABLE IF NOT EXISTS events (
     checksum INTEGER NOT NULL,
     UNIQUE (cluster, job_id, submit_time, kind)
 )"""
+_TEXT, _NUMBER, _WHOLE = (str, NoneType), (float, NoneType), (int, NoneType)
+_TYPES: tuple[type | tuple[type, ...], ...] = (
+    *(str, str, int, str, _WHOLE, _WHOLE, _TEXT),
+    *(_NUMBER if name in _NUMBERS else _TEXT for name in REQUEST_COLUMNS),
+    *(_TEXT, _WHOLE, *[_NUMBER] * 3),
+)
+"""Types of the values of a row, in the order of ``_STORED``."""
+
+_WALLCLOCK = _STORED.index("wallclock_req")
 _NAMES = ", ".join(f'"{name}"' for name in _STORED)
 _INSERT = (
     f"INSERT INTO events ({_NAMES}, checksum) VALUES ({', '.join('?' * (len(_STORED) + 1))}) "  # noqa: S608 # names are constants
@@ -210,6 +221,9 @@ class Journal:
         """
         while page := self._page(after):
             for seq, *values, checksum in page:
+                # SQLite holds values to no types, and bytes have no checksum
+                if not _is_told(values):
+                    raise self._corrupt(f"event {seq} holds what no event does")
                 if checksum != _checksum(values):
                     raise self._differs(seq)
                 yield Entry(seq, *_entry(values))
@@ -282,9 +296,11 @@ class Journal:
             yield
         except sqlite3.ProgrammingError:
             raise  # a mistake of the caller, such as using a closed journal
+        except UnicodeDecodeError as error:
+            raise self._corrupt("the file names what is no text") from error
         except sqlite3.DatabaseError as error:
             # the low byte is the kind of error, the rest its detail
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _DAMAGED:
                 raise self._corrupt(str(error)) from error
             raise self._not_writable(str(error)) from error
         except OSError as error:
@@ -326,6 +342,15 @@ def _stored(name: str, value: str | float | None) -> str | float | None:
         return value
     number = float(value)
     return None if number != number else number  # noqa: PLR0124 # NaN alone differs from itself
+
+
+def _is_told(values: Sequence[Any]) -> bool:
+    """Return whether the values of a row are of the types that an event's are, and whether it asked for some time."""
+    if not all(isinstance(value, kinds) for value, kinds in zip(values, _TYPES, strict=True)):
+        return False
+    asked, (model, tier, *levels) = values[_WALLCLOCK], values[-len(_LESSON) :]
+    taught = model is None or (tier in range(len(TIERS)) and None not in levels)
+    return taught and (asked is None or asked > 0.0)
 
 
 def _entry(values: Sequence[Any]) -> tuple[Event, Lesson | None]:

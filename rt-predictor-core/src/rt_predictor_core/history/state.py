@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +29,13 @@ _FIRST_ROWS = 1024
 _FIRST_PEOPLE = 64
 _FIRST_QUEUES = 64
 _EVENTS_AT_A_TIME = 1_000_000
+_MOST_JOBS = 1 << 32
+_KINDS: Final = {
+    **dict.fromkeys(("keys", "people", "queues"), np.uint64),
+    **dict.fromkeys(("total", "runs", "since", "waiting", "seconds"), np.int64),
+}
+"""Types of the arrays of a snapshot that are not float64."""
+
 _PROCESSORS = NUMBERS.index("processors_req")
 
 
@@ -190,15 +197,12 @@ class State:
         for name, shape in shapes.items():
             if arrays[name].shape != shape:
                 raise ValueError(f"history snapshot: {name} {arrays[name].shape} does not fit {shape}")
-        unsigned, signed = ("keys", "people", "queues"), ("total", "runs", "since", "waiting", "seconds")
-        for name, kind in {**dict.fromkeys(unsigned, np.uint64), **dict.fromkeys(signed, np.int64)}.items():
-            if arrays[name].dtype != kind:
-                raise ValueError(f"history snapshot: {name} {arrays[name].dtype} does not fit {np.dtype(kind)}")
-        if any(len(np.unique(arrays[name])) != len(arrays[name]) for name in unsigned):
+        for name, array in arrays.items():
+            if array.dtype != _KINDS.get(name, np.float64):
+                raise ValueError(f"history snapshot: {name} {array.dtype} does not fit")
+        if any(len(np.unique(arrays[name])) != len(arrays[name]) for name in ("keys", "people", "queues")):
             raise ValueError("history snapshot: a key occurs twice, which does not fit")
-        # counts lead into the arrays, which compiled code does not check
-        if (arrays["total"] < 0).any() or (arrays["runs"] < 0).any() or (arrays["runs"] > RUNNING_KEPT).any():
-            raise ValueError("history snapshot: a number of jobs does not fit")
+        _check_numbers(arrays)
         state = cls()
         state._statistics = _statistics(2 * max(len(keys), _FIRST_ROWS), keys, arrays["statistics"])
         of_people = (arrays[name] for name in ("ended", "total", "running", "runs"))
@@ -220,6 +224,18 @@ class State:
         if int(queue.used[0]) + len(queued.WHOSE) > min(len(queue.waiting), len(queue.table) // 2):
             keys, *counted = queued.in_use(queue)
             self._queue = queued.empty(2 * max(len(keys), _FIRST_QUEUES), keys, queue.since, *counted)
+
+
+def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
+    """Do nothing where the numbers are such as jobs leave: compiled code divides by some, and others lead it."""
+    statistics = arrays["statistics"]
+    ended = statistics[:, kernel.ENDED] > 0.0
+    counts = (arrays["total"], arrays["runs"], arrays["waiting"][:, queued.JOBS], statistics[:, kernel.ENDED])
+    good = all(((count >= 0) & (count < _MOST_JOBS)).all() for count in counts)
+    good = good and bool((arrays["runs"] <= RUNNING_KEPT).all() and np.isfinite(statistics).all())
+    good = good and bool((statistics[ended, kernel.WEIGHT] > 0.0).all())
+    if not good:
+        raise ValueError("history snapshot: a number of jobs does not fit")
 
 
 def _statistics(rows: int, keys: np.ndarray, old: np.ndarray | None = None) -> Statistics:

@@ -10,7 +10,7 @@ from numba import njit
 
 from rt_predictor_core.features import neighbours
 from rt_predictor_core.features.table import NAMES
-from rt_predictor_core.models.arrays import Flat
+from rt_predictor_core.models.arrays import Flat, held, within
 from rt_predictor_core.models.target import Target
 
 WIDTHS = {"neighbours": "near", "neighbours_wide": "wide"}
@@ -56,9 +56,9 @@ class Neighbours(Flat):
     target: float64[3], power, usual_wallclock and grace of ``Target``.
     """
 
-    levels: np.ndarray
-    columns: np.ndarray
-    target: np.ndarray
+    levels: np.ndarray = held(np.float64, "levels")
+    columns: np.ndarray = held(np.int64, "known levels")
+    target: np.ndarray = held(np.float64, "parts")
 
     @classmethod
     def of(cls, levels: np.ndarray, target: Target, width: str) -> Neighbours:
@@ -71,6 +71,14 @@ class Neighbours(Flat):
         power, usual, grace = self.target.tolist()
         known = _logs(table, self.columns)
         return np.asarray(_shares(np.expm1(known, out=known), *self._between, usual, grace) ** power)
+
+    def check(self) -> None:
+        """Raise ValueError where a column leads nowhere, or a number is none that training gives."""
+        within("levels", self.levels, 0.0, 1.0)
+        within("columns", self.columns, 0, len(NAMES) - 1)
+        if (len(self.columns), len(self.target)) != (len(neighbours.LEVELS), 3):
+            raise ValueError(f"columns: {len(self.columns)}, target: {len(self.target)} do not fit")
+        Target(*self.target.tolist()).check()
 
     @cached_property
     def _between(self) -> tuple[np.ndarray, np.ndarray]:

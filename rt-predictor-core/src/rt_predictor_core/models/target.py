@@ -16,6 +16,10 @@ SHORTEST_SECONDS = 1.0
 """No forecast is shorter [s]."""
 
 
+LEAST_POWER = 0.01
+"""Smaller powers would leave nothing of the differences between run times."""
+
+
 @dataclass(frozen=True)
 class Target:
     """How run times become targets.
@@ -32,6 +36,14 @@ class Target:
     usual_wallclock: float
     grace: float
     leeway: float = 0.0
+
+    def check(self) -> None:
+        """Do nothing for parameters that training may have chosen; raise ValueError else."""
+        power = LEAST_POWER <= self.power <= 1.0
+        if not (
+            power and SHORTEST_SECONDS <= self.usual_wallclock < inf and self.grace >= 0.0 and 0.0 <= self.leeway < inf
+        ):
+            raise ValueError(f"target: {self} does not fit")
 
     def scale(self, wallclock_req: np.ndarray) -> np.ndarray:
         """Return what run times are divided by, float64[n] in seconds, for requests float64[n] with NaN."""

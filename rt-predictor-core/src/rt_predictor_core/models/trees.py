@@ -14,8 +14,12 @@ from typing import Protocol
 import numpy as np
 from numba import njit
 
-from rt_predictor_core.models.arrays import Flat
+from rt_predictor_core.features.table import NAMES
+from rt_predictor_core.models.arrays import LARGEST_ANSWER, Flat, held, within
 from rt_predictor_core.models.walk import Packed, Trees, double, pack, walk
+
+MOST_QUESTIONS = 24
+"""Of one oblivious tree: it has a leaf for each combination of answers."""
 
 
 @njit(cache=True, nogil=True)
@@ -67,15 +71,15 @@ class BinaryForest(Flat):
     base: float64[levels], added to every answer.
     """
 
-    feature: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    missing_left: np.ndarray
-    leaf: np.ndarray
-    root: np.ndarray
-    output: np.ndarray
-    base: np.ndarray
+    feature: np.ndarray = held(np.int32, "nodes")
+    threshold: np.ndarray = held(np.float32, "nodes")
+    left: np.ndarray = held(np.int32, "nodes")
+    right: np.ndarray = held(np.int32, "nodes")
+    missing_left: np.ndarray = held(np.bool_, "nodes")
+    leaf: np.ndarray = held(np.float64, "leaves")
+    root: np.ndarray = held(np.int32, "trees")
+    output: np.ndarray = held(np.int32, "trees")
+    base: np.ndarray = held(np.float64, "levels")
 
     def evaluate(self, table: np.ndarray) -> np.ndarray:
         """Return float64[n, levels] for a feature table float32[n, features]."""
@@ -85,6 +89,15 @@ class BinaryForest(Flat):
         """Return the forest without the trees of levels that are not wanted, bool[levels]: those give their base."""
         kept = wanted[self.output]
         return replace(self, root=self.root[kept], output=self.output[kept])
+
+    def check(self) -> None:
+        """Raise ValueError where a question, an answer or a child leads nowhere."""
+        within("feature", self.feature, 0, len(NAMES) - 1)
+        for name, child in (("left", self.left), ("right", self.right), ("root", self.root)):
+            within(name, child, -len(self.leaf), len(self.feature) - 1)
+        within("output", self.output, 0, len(self.base) - 1)
+        _check_answers(self.leaf, self.base)
+        self._packed  # noqa: B018 - packing finds nodes in a circle
 
     @cached_property
     def _packed(self) -> Packed:
@@ -102,20 +115,37 @@ class ObliviousForest(Flat):
     first_leaf: int32[trees]. leaf: float64[leaves, levels]. base: float64[levels], added to every answer.
     """
 
-    feature: np.ndarray
-    threshold: np.ndarray
-    missing_high: np.ndarray
-    first_split: np.ndarray
-    first_leaf: np.ndarray
-    leaf: np.ndarray
-    base: np.ndarray
+    feature: np.ndarray = held(np.int32, "splits")
+    threshold: np.ndarray = held(np.float32, "splits")
+    missing_high: np.ndarray = held(np.bool_, "splits")
+    first_split: np.ndarray = held(np.int32, "trees + 1")
+    first_leaf: np.ndarray = held(np.int32, "trees")
+    leaf: np.ndarray = held(np.float64, "leaves", "levels")
+    base: np.ndarray = held(np.float64, "levels")
 
     def evaluate(self, table: np.ndarray) -> np.ndarray:
         """Return float64[n, levels] for a feature table float32[n, features]."""
         parts = (self.threshold, self.first_split, self.first_leaf, self.leaf, self.base)
         return np.asarray(_evaluate_oblivious(table, self._place, *parts))
 
+    def check(self) -> None:
+        """Raise ValueError where a question or an answer leads nowhere."""
+        within("feature", self.feature, 0, len(NAMES) - 1)
+        if len(self.first_split) != len(self.first_leaf) + 1:
+            raise ValueError(f"first_split: {len(self.first_split)} does not fit {len(self.first_leaf)} trees")
+        within("first_split", self.first_split, 0, len(self.feature))
+        questions: np.ndarray = np.diff(self.first_split.astype(np.int64))
+        within("first_split", questions, 0, MOST_QUESTIONS)
+        within("first_leaf", self.first_leaf, 0, len(self.leaf))
+        within("first_leaf", self.first_leaf + 2**questions, 1, len(self.leaf))
+        _check_answers(self.leaf, self.base)
+
     @cached_property
     def _place(self) -> np.ndarray:
         """Where each split looks in the doubled row, uint32[splits]."""
         return np.asarray(2 * self.feature + self.missing_high, np.uint32)
+
+
+def _check_answers(leaf: np.ndarray, base: np.ndarray) -> None:
+    for name, array in (("leaf", leaf), ("base", base)):
+        within(name, array, -LARGEST_ANSWER, LARGEST_ANSWER)
