@@ -227,7 +227,7 @@ class State:
 
 
 def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
-    """Do nothing where the numbers are such as jobs leave: compiled code divides by some and looks where others lead."""
+    """Do nothing where the numbers are such as jobs leave: compiled code divides by some, others lead it."""
     statistics = arrays["statistics"]
     ended = statistics[:, kernel.ENDED] > 0.0
     counts = (arrays["total"], arrays["runs"], arrays["waiting"][:, queued.JOBS], statistics[:, kernel.ENDED])
