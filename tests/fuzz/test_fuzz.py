@@ -1,0 +1,106 @@
+"""A small share of ``make fuzz``: each target with few inputs, and every way to wear the server out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import frames
+import fuzz
+import grpc
+import psutil
+import pytest
+import seeds
+import small_model
+from targets import TARGETS, Target
+
+SECONDS = 60.0
+"""How long anything may take on a machine that does much else [s]."""
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_no_input_is_more_than_refused(target: Target, tmp_path: Path) -> None:
+    progress = tmp_path / "progress"
+    progress.write_bytes(bytes(8))
+    total = fuzz.take(target.name, 1, range(target.few), progress)
+    assert total["found"] == []
+    assert sum(total["outcomes"].values()) == target.few
+
+
+def test_a_process_that_an_input_ends_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fuzz.DIES_AT, "3")
+    total = fuzz.watch("forecasts", 1, range(5), plain=True)
+    assert [one.partition(":")[0] for one in total["found"]] == ["3"]
+    assert sum(total["outcomes"].values()) == 4
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, psutil.Process]]:
+    """The service as a process: its port, and what it takes."""
+    folder = tmp_path_factory.mktemp("worn")
+    small_model.publish_small(folder / "models")
+    options = {"models": folder / "models", "history": folder / "history", "port": 0, "metrics-port": 0}
+    words = [sys.executable, "-m", "rt_predictor_api", *(f"--{name}={value}" for name, value in options.items())]
+    log = folder / "log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(words, stderr=stderr)
+    try:
+        yield eventually(lambda: listening(log), 4 * SECONDS), psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+
+
+def listening(log: Path) -> int:
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return next((int(line["port"]) for line in lines if line["event"] == "listening"), 0)
+
+
+def eventually(holds: Callable[[], int], seconds: float = SECONDS) -> int:
+    """Poll until something is true, and return it."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def answers(port: int) -> bool:
+    """Return whether a client that is new to the server gets an answer within a second."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        (good,) = (message.SerializeToString() for message in seeds.of_calls()[frames.PREDICT])
+        try:
+            return bool(channel.unary_unary(frames.PREDICT)(good, timeout=1.0))
+        except grpc.RpcError:
+            return False
+
+
+@pytest.mark.parametrize("attack", frames.ATTACKS)
+def test_others_are_answered_meanwhile_and_nothing_is_left(server: tuple[int, psutil.Process], attack: str) -> None:
+    port, process = server
+    eventually(lambda: answers(port))
+    files, memory = process.num_fds(), process.memory_info().rss
+    with ExitStack() as opened:
+        frames.ATTACKS[attack](port, opened)
+        eventually(lambda: answers(port))
+    eventually(lambda: process.num_fds() <= files + 2)
+    assert process.memory_info().rss - memory < 256 << 20
+    eventually(lambda: answers(port))
+
+
+@pytest.mark.xfail(
+    reason="gRPC waits for the only message of a call in a thread that answers calls", raises=AssertionError
+)
+@pytest.mark.parametrize("attack", frames.UNANSWERED)
+def test_calls_whose_message_does_not_come_keep_no_thread(server: tuple[int, psutil.Process], attack: str) -> None:
+    port, _ = server
+    eventually(lambda: answers(port))
+    with ExitStack() as opened:
+        frames.UNANSWERED[attack](port, opened)
+        # all at once: one that is answered may have come before the others
+        eventually(lambda: all(answers(port) for _ in range(3)), 6.0)
