@@ -18,15 +18,15 @@ MOST_DESCRIPTIONS = 2
 def describe(names: Sequence[str], server: grpc.Server, settings: Settings) -> None:
     """Describe services to tools, in threads that the streams of the contract leave to calls, but for one."""
     spare = settings.worker_threads - settings.max_streams - 1
-    described = _Described((*names, reflection.SERVICE_NAME), min(MOST_DESCRIPTIONS, max(spare, 0)))
+    described: Any = _Described((*names, reflection.SERVICE_NAME), min(MOST_DESCRIPTIONS, max(spare, 0)))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, server)
 
 
-class _Described(reflection.ReflectionServicer):  # type: ignore[misc]  # has no types
+class _Described:
     """Describes services to so many callers at a time."""
 
     def __init__(self, names: Sequence[str], most: int) -> None:
-        super().__init__(names)
+        self._servicer: Any = reflection.ReflectionServicer(names)
         self._most = most
         self._free = BoundedSemaphore(most)
 
@@ -36,6 +36,6 @@ class _Described(reflection.ReflectionServicer):  # type: ignore[misc]  # has no
             text = f"{self._most} descriptions are open already; try again later, or raise {variable('worker_threads')}"
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
         try:
-            yield from super().ServerReflectionInfo(request_iterator, context)
+            yield from self._servicer.ServerReflectionInfo(request_iterator, context)
         finally:
             self._free.release()
