@@ -37,8 +37,8 @@ LONGEST_WORD = 65_536
 LOOK_SECONDS = 0.1
 """How often the workers are looked at."""
 
-SOUND_SECONDS = 10.0
-"""A worker that lived for less than this is replaced later each time."""
+SOUND_SECONDS = 60.0
+"""A worker that lived for less than this, its start included, is replaced later each time."""
 
 LONGEST_WAIT_SECONDS = 30.0
 """Longest wait before a worker that keeps dying is started again."""
