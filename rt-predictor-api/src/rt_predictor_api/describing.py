@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -22,7 +22,7 @@ def describe(names: Sequence[str], server: grpc.Server, settings: Settings) -> N
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, server)
 
 
-class _Described(reflection.ReflectionServicer):  # type: ignore[misc]  # has no types
+class _Described(reflection.ReflectionServicer):
     """Describes services to so many callers at a time."""
 
     def __init__(self, names: Sequence[str], most: int) -> None:
@@ -30,12 +30,13 @@ class _Described(reflection.ReflectionServicer):  # type: ignore[misc]  # has no
         self._most = most
         self._free = BoundedSemaphore(most)
 
-    def ServerReflectionInfo(self, request_iterator: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - named by the protocol
+    def ServerReflectionInfo(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802 - named by the protocol
         """Answer one caller's questions, where no more than so many ask."""
         if not self._free.acquire(blocking=False):
             text = f"{self._most} descriptions are open already; try again later, or raise {variable('worker_threads')}"
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
         try:
-            yield from super().ServerReflectionInfo(request_iterator, context)
+            answers: Any = super().ServerReflectionInfo
+            yield from answers(request_iterator, context)
         finally:
             self._free.release()
