@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -30,7 +30,7 @@ class _Described:
         self._most = most
         self._free = BoundedSemaphore(most)
 
-    def ServerReflectionInfo(self, request_iterator: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - named by the protocol
+    def ServerReflectionInfo(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802 - named by the protocol
         """Answer one caller's questions, where no more than so many ask."""
         if not self._free.acquire(blocking=False):
             text = f"{self._most} descriptions are open already; try again later, or raise {variable('worker_threads')}"

@@ -213,7 +213,6 @@ def test_a_closed_journal_is_a_mistake_of_the_caller_and_not_a_problem_of_the_di
         ("submit_time", "yesterday"),
         ("end_time", "x"),
         ("wallclock_req", "much"),
-        ("wallclock_req", 0.0),
         ("tier", 255),
         ("level_run", None),
     ],

@@ -199,3 +199,10 @@ def test_rows_and_arrow_give_the_same_keys() -> None:
         {"user": ["ada"] * 5, "name": names, "submit_time": pa.array([5] * 5, pa.timestamp("s", tz="UTC"))}
     )
     np.testing.assert_array_equal(keys_of(Requests.from_arrow(table)), keys_of(Requests.from_rows(rows)))
+
+
+def test_a_request_of_no_time_is_none_when_its_job_ends() -> None:
+    state = State()
+    end(state, 50.0, wallclock_req=0.0)
+    assert np.isnan(read(state, "user_mean_ratio"))
+    assert read(state, "user_mean_log") == pytest.approx(log1p(50.0))

@@ -161,7 +161,9 @@ def observe_end(
 ) -> None:
     """Take in that job ``i`` ended: run time [s], failed 0 or 1, whether its start was taken in."""
     keys = asked.keys[i]
-    log_run, ratio = log1p(run), run / asked.request[i]
+    # a request of no time, which a journal may tell, is none
+    request = asked.request[i] if asked.request[i] > 0.0 else nan
+    log_run, ratio = log1p(run), run / request
     for key in keys:
         if key == _NO_KEY:
             continue
@@ -174,8 +176,8 @@ def observe_end(
             row[RATIO_WEIGHT] = row[RATIO_WEIGHT] * DECAY + 1.0
             row[SUM_RATIO] = row[SUM_RATIO] * DECAY + ratio
         row[LAST_END] = max(row[LAST_END], np.float64(end))
-    traits = traits_of(asked.request[i], asked.processors[i], asked.stem[i])
-    neighbours.observe_end(keys, traits, start, run, asked.request[i], started, nearby)
+    traits = traits_of(request, asked.processors[i], asked.stem[i])
+    neighbours.observe_end(keys, traits, start, run, request, started, nearby)
 
 
 @njit(cache=True, nogil=True)

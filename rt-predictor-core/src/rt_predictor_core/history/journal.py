@@ -79,7 +79,6 @@ _TYPES: tuple[type | tuple[type, ...], ...] = (
 )
 """Types of the values of a row, in the order of ``_STORED``."""
 
-_WALLCLOCK = _STORED.index("wallclock_req")
 _NAMES = ", ".join(f'"{name}"' for name in _STORED)
 _INSERT = (
     f"INSERT INTO events ({_NAMES}, checksum) VALUES ({', '.join('?' * (len(_STORED) + 1))}) "  # noqa: S608 # names are constants
@@ -345,12 +344,11 @@ def _stored(name: str, value: str | float | None) -> str | float | None:
 
 
 def _is_told(values: Sequence[Any]) -> bool:
-    """Return whether the values of a row are of the types that an event's are, and whether it asked for some time."""
+    """Return whether the values of a row are such as are stored of an event."""
     if not all(isinstance(value, kinds) for value, kinds in zip(values, _TYPES, strict=True)):
         return False
-    asked, (model, tier, *levels) = values[_WALLCLOCK], values[-len(_LESSON) :]
-    taught = model is None or (tier in range(len(TIERS)) and None not in levels)
-    return taught and (asked is None or asked > 0.0)
+    model, tier, *levels = values[-len(_LESSON) :]
+    return model is None or (tier in range(len(TIERS)) and None not in levels)
 
 
 def _entry(values: Sequence[Any]) -> tuple[Event, Lesson | None]:
