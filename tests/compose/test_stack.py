@@ -40,7 +40,7 @@ def free_port() -> int:
 def left_out(folder: str, names: list[str]) -> list[str]:
     """Return what a copy of the tree does without."""
     at_root = LEFT_BEHIND if Path(folder) == ROOT else set()
-    return [name for name in names if name in at_root or "cache" in name or name == ".hypothesis"]
+    return [name for name in names if name in at_root or name.endswith("cache") or name in {"__pycache__", ".hypothesis"}]
 
 
 def docker(*words: str) -> str:
