@@ -39,8 +39,8 @@ def free_port() -> int:
 
 def left_out(folder: str, names: list[str]) -> list[str]:
     """Return what a copy of the tree does without."""
-    at_root = LEFT_BEHIND if Path(folder) == ROOT else set()
-    return [name for name in names if name in at_root or name.endswith("cache") or name in {"__pycache__", ".hypothesis"}]
+    left = {"__pycache__", ".hypothesis"} | (LEFT_BEHIND if Path(folder) == ROOT else set())
+    return [name for name in names if name in left or name.endswith("cache")]
 
 
 def docker(*words: str) -> str:
