@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from typing import Any
 
 import numpy as np
@@ -281,3 +282,8 @@ def test_as_many_rows_as_a_batch_may_have_are_answered(client: Any) -> None:
     told = values_of(client.inference.ModelInfer(request(rows(500), raw=True)))
     assert len(told["median_seconds"]) == 500
     assert np.isfinite(told["median_seconds"]).all()
+
+
+def test_the_service_is_described_while_its_files_are_replaced(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])  # nothing is found on disk
+    assert client.inference.ServerMetadata(oip.ServerMetadataRequest()).version

@@ -58,8 +58,8 @@ class Context:
 
 
 def quiet() -> None:
-    """Log nothing: a million refusals are nothing to read."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    """Log what nobody foresaw alone: a million refusals are nothing to read."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 @contextmanager

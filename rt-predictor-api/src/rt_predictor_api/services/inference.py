@@ -15,6 +15,9 @@ from rt_predictor_api.settings import Settings
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_formats.errors import Problem, shown
 
+VERSION = installed("rt-predictor-api")
+"""Looked up once: an upgrade takes the old one's files away while it runs."""
+
 
 class InferenceService(GRPCInferenceServiceServicer):
     """Forecasts jobs for clients of a public protocol; ``clock`` as for the PredictionService."""
@@ -47,7 +50,7 @@ class InferenceService(GRPCInferenceServiceServicer):
     ) -> messages.ServerMetadataResponse:
         """Describe the service."""
         del request, context
-        return messages.ServerMetadataResponse(name=open_inference.MODEL, version=installed("rt-predictor-api"))
+        return messages.ServerMetadataResponse(name=open_inference.MODEL, version=VERSION)
 
     def ModelMetadata(self, request: messages.ModelMetadataRequest, context: Any) -> messages.ModelMetadataResponse:  # noqa: N802
         """Describe the model that answers."""
