@@ -22,6 +22,8 @@ from rtpredictor.v1.prediction_service_pb2_grpc import PredictionServiceStub
 
 SWAPS = 50
 
+ANSWERED = 'rtpredictor_requests_total{code="OK",rpc="Predict"}'
+
 RETRIES = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -71,7 +73,13 @@ def load(calls: list[Callable[[], None]]) -> Iterator[None]:
 
 def channel(*ports: int) -> grpc.Channel:
     """Return connections of their own to services, with retries."""
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", RETRIES)]
+    options = [
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.service_config", RETRIES),
+        # one that is back is asked again soon, and not after two minutes
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+    ]
     return grpc.insecure_channel("ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports), options)
 
 
@@ -146,8 +154,8 @@ def test_services_that_are_restarted_one_after_the_other_fail_no_call(
             assert events.index("draining") < events.index("stopped")
             history = str(tmp_path / str(number))
             services[number] = start("--port", str(ports[number]), RT_PREDICTOR_HISTORY=history)
-        before = sum(answered)
-        until(lambda: sum(answered) > before + 50, "calls to be answered")
+            again = services[number]
+            until(lambda again=again: again.value(ANSWERED) > len(connections), "the callers to be back")
     for connection in connections:
         connection.close()
 

@@ -17,6 +17,7 @@ from rt_predictor_formats.errors import Problem
 COMMANDS = Path(__file__).parents[2] / "docs/reference/commands.md"
 EXITS = {
     "UNAVAILABLE": Exit.UNREACHABLE,
+    "CANCELLED": Exit.UNREACHABLE,
     "DEADLINE_EXCEEDED": Exit.UNREACHABLE,
     "INVALID_ARGUMENT": Exit.REJECTED,
     "OUT_OF_RANGE": Exit.REJECTED,

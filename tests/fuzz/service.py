@@ -56,6 +56,9 @@ class Context:
     def time_remaining(self) -> None:
         return None
 
+    def cancel(self) -> bool:
+        return False
+
 
 def quiet() -> None:
     """Log what nobody foresaw alone: a million refusals are nothing to read."""
