@@ -113,14 +113,15 @@ def test_a_job_that_is_cancelled_in_mid_training_stops_nothing(
     assert begun
     jobs = queued(settings, "RUNNING")
     assert len(jobs) == 2
-    subprocess.run(["scancel", "--full", jobs[1]], check=True)
+    # at once: asked to end, a worker on a busy machine may go on for as long as the rest of the training takes
+    subprocess.run(["scancel", "--full", "--signal=KILL", jobs[1]], check=True)
     _, errors = ended(process)
     assert "began anew: tcp://" in errors
     assert "was lost" in errors
     assert newest(tmp_path / "models").manifest.jobs == 4000
     wait_until(lambda: not queued(settings), "jobs are left")
     wait_until(lambda: len(accounted(settings)) == 2, "the jobs are not accounted for")
-    assert (jobs[1], "1", "CANCELLED") in accounted(settings)
+    assert {state for job, _, state in accounted(settings) if job == jobs[1]} <= {"CANCELLED", "FAILED"}
 
 
 def test_what_sbatch_refuses_is_said_in_one_line(
