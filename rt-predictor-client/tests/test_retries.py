@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -64,9 +65,17 @@ def test_a_stream_that_breaks_off_goes_on_where_it_was(client: Client, peer: Any
 
 
 def test_a_stream_that_gets_no_further_ends(client: Client, peer: Any) -> None:
-    answers = client.predict_many([JOB] * 3, chunk_rows=1)
+    refused = threading.Event()
+
+    def jobs() -> Iterator[dict[str, Any]]:
+        yield JOB
+        assert refused.wait(30)
+        yield JOB
+
+    answers = client.predict_many(jobs(), chunk_rows=1)
     assert next(answers)
     peer.refuse(code_pb2.UNAVAILABLE)
+    refused.set()
     with pytest.raises(errors.Unreachable):
         list(answers)
 

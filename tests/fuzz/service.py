@@ -60,26 +60,32 @@ class Context:
         return False
 
 
-def quiet() -> None:
-    """Log what nobody foresaw alone: a million refusals are nothing to read."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Log what nobody foresaw alone: a million refusals are nothing to read. Tests that follow log as before."""
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 @contextmanager
 def running(folder: Path, **changes: Any) -> Iterator[Service]:
     """Run the service on a small model of its own until the block ends."""
     small_model.publish_small(folder / "models")
-    quiet()
     chosen = {"models": folder / "models", "history": folder / "history", "port": 0, "metrics_port": 0, **changes}
-    service, stop, listening = Service(settings.read({"drain_seconds": 1.0, **chosen})), Event(), Event()
-    thread = Thread(target=service.run, args=(stop, listening.set))
-    thread.start()
-    try:
-        assert listening.wait(STARTED_SECONDS), "the service does not listen"
-        yield service
-    finally:
-        stop.set()
-        thread.join()
+    with quiet():
+        service, stop, listening = Service(settings.read({"drain_seconds": 1.0, **chosen})), Event(), Event()
+        thread = Thread(target=service.run, args=(stop, listening.set))
+        thread.start()
+        try:
+            assert listening.wait(STARTED_SECONDS), "the service does not listen"
+            yield service
+        finally:
+            stop.set()
+            thread.join()
 
 
 def handler_of(service: Service, method: str) -> Any:

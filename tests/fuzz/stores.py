@@ -57,9 +57,8 @@ def journal(folder: Path) -> Iterator[Callable[[Random], str]]:
 @contextmanager
 def forecasts(folder: Path) -> Iterator[Callable[[Random], str]]:
     """Yield what changes the file of remembered forecasts, and compares them with ends."""
-    quiet()
     artifact = load(small_model.publish_small(folder / "models"))
-    with closing(Journal(folder / "journal.sqlite3")) as followed:
+    with quiet(), closing(Journal(folder / "journal.sqlite3")) as followed:
         replica, path = Replica(artifact, followed), folder / "forecasts.sqlite3"
         events = [small_model.event(number) for number in range(5_000, 5_010)]
         with closing(Remembered(path, 100)) as remembered:
