@@ -1,23 +1,28 @@
-"""Which calls are refused for having waited."""
+"""Which calls have waited too long for their turn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from threading import Event
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rt_predictor_api.admission import BURST_SECONDS, Admission
+from rt_predictor_api.admission import Admission
 from rt_predictor_formats.errors import Problem
 
-SECONDS = 0.005
+SECONDS = 5.0
+BURST = 100.0
+"""Far more than a test takes: the calls of these go by their clock alone."""
 
 
 class Clock:
     """Says what it is set to."""
 
-    now = 100.0
+    now = 1_000.0
 
     def __call__(self) -> float:
         return self.now
@@ -29,64 +34,80 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def one_thread(clock: Clock) -> Iterator[Admission]:
-    with Admission(1, SECONDS, clock) as pool:
-        yield pool
+def one_at_a_time(clock: Clock) -> Admission:
+    return Admission(1, SECONDS, BURST, clock)
 
 
-def is_refused(pool: Admission) -> bool:
+def is_refused(admission: Admission) -> bool:
     try:
-        pool.require_prompt()
+        with admission.turn():
+            return False
     except Problem as problem:
         return problem.code == "OVERLOADED"
-    return False
 
 
-def refused(pool: Admission, clock: Clock, *waits: float, held: float) -> list[bool]:
-    """Hold the only thread for ``held`` seconds and return which of the calls that waited meanwhile are refused."""
-    go_on, begun = Event(), Event()
-    first = pool.submit(lambda: (begun.set(), go_on.wait(10)))
-    assert begun.wait(10)
-    end = clock.now + held
-    calls = []
-    for wait in waits:
-        clock.now = end - wait
-        calls.append(pool.submit(is_refused, pool))
-    clock.now = end
-    go_on.set()
-    first.result(10)
-    return [call.result(10) for call in calls]
+def refused(admission: Admission, clock: Clock, until: Any, *waits: float, held: float) -> list[bool]:
+    """Hold the only turn for ``held`` seconds and return which of the calls that waited meanwhile are refused."""
+    with ThreadPoolExecutor() as threads:
+        with admission.turn():
+            end = clock.now + held
+            calls: list[Future[bool]] = []
+            for wait in waits:
+                clock.now = end - wait
+                calls.append(threads.submit(is_refused, admission))
+                until(lambda: len(admission._waiting) == len(calls), "the call to wait")
+            clock.now = end
+        return [call.result(10) for call in calls]
 
 
-def test_a_burst_may_wait_but_not_for_ever(one_thread: Admission, clock: Clock) -> None:
-    assert refused(one_thread, clock, 0.09, 0.05, 0.001, held=0.095) == [False, False, False]
-    assert refused(one_thread, clock, BURST_SECONDS + 0.01, held=0.095) == [True]
+def test_a_burst_may_wait_but_not_for_ever(one_at_a_time: Admission, clock: Clock, until: Any) -> None:
+    assert refused(one_at_a_time, clock, until, 90.0, 50.0, 1.0, held=95.0) == [False, False, False]
+    assert refused(one_at_a_time, clock, until, BURST + 10, held=BURST + 20) == [True]
 
 
-def test_while_the_queue_stands_little_waiting_is_too_much(one_thread: Admission, clock: Clock) -> None:
-    assert refused(one_thread, clock, 0.04, 0.006, held=0.13) == [True, True]
+def test_while_the_queue_stands_little_waiting_is_too_much(one_at_a_time: Admission, clock: Clock, until: Any) -> None:
+    assert refused(one_at_a_time, clock, until, 40.0, 6.0, held=130.0) == [True, True]
 
 
-def test_a_call_that_did_not_wait_ends_the_queue(one_thread: Admission, clock: Clock) -> None:
-    assert refused(one_thread, clock, 0.04, 0.004, 0.04, held=0.13) == [True, False, False]
+def test_a_call_that_did_not_wait_ends_the_queue(one_at_a_time: Admission, clock: Clock, until: Any) -> None:
+    # the second waited for little, so the queue was empty a moment ago
+    assert refused(one_at_a_time, clock, until, 40.0, 4.0, 4.0, held=130.0) == [True, False, False]
 
 
-def test_a_call_that_finds_a_thread_free_is_never_refused(clock: Clock) -> None:
-    class Slow(Admission):
-        """Threads that the machine lets begin late."""
-
-        def _run(self, *args: Any) -> Any:
-            clock.now += 10.0
-            return super()._run(*args)
-
-    with Slow(1, SECONDS, clock) as pool:
-        assert not any(pool.submit(is_refused, pool).result(10) for _ in range(5))
+def test_a_call_that_finds_a_turn_free_is_never_refused(one_at_a_time: Admission, clock: Clock) -> None:
+    for _ in range(5):
+        clock.now += 1_000.0
+        assert not is_refused(one_at_a_time)
 
 
-def test_the_thread_forgets_what_the_last_call_waited(one_thread: Admission, clock: Clock) -> None:
-    assert refused(one_thread, clock, 1.0, 0.0, held=1.5) == [True, False]
-    assert not one_thread.submit(is_refused, one_thread).result(10)
+def test_a_turn_that_does_not_come_is_refused_before_the_one_before_ends() -> None:
+    admission = Admission(1, 0.005, 0.02)
+    with admission.turn(), ThreadPoolExecutor() as threads:
+        begun = monotonic()
+        assert threads.submit(is_refused, admission).result(10)
+        assert monotonic() - begun >= 0.02
+    assert not is_refused(admission)
 
 
-def test_outside_of_its_threads_nothing_is_refused(one_thread: Admission) -> None:
-    one_thread.require_prompt()
+@given(most=st.integers(1, 4), calls=st.integers(1, 40), burst=st.sampled_from([1e-4, 1.0]), fails=st.booleans())
+def test_no_more_work_at_a_time_and_no_turn_is_lost(most: int, calls: int, burst: float, fails: bool) -> None:  # noqa: FBT001 - a case
+    admission, working, seen, counting = Admission(most, burst / 2, burst), 0, 0, Lock()
+
+    def work(number: int) -> float:
+        nonlocal working, seen
+        try:
+            with admission.turn():
+                with counting:
+                    working += 1
+                    seen = max(seen, working)
+                sleep(0.0002)
+                with counting:
+                    working -= 1
+                return 1 / (number % 3 if fails else 1)
+        except (Problem, ZeroDivisionError):
+            return 0.0
+
+    with ThreadPoolExecutor(calls) as threads:
+        list(threads.map(work, range(calls)))
+    assert 1 <= seen <= most
+    assert (admission._working, working) == (0, 0)

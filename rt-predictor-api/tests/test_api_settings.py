@@ -43,7 +43,7 @@ def test_a_switch_reads_words(monkeypatch: pytest.MonkeyPatch, text: str, value:
         ("port", "65536"),
         ("port", "grpc"),
         ("default_risk", "0"),
-        ("worker_threads", "1"),
+        ("max_active_calls", "0"),
         ("max_message_bytes", "12"),
         ("log_level", "loud"),
         ("reflection", "perhaps"),
@@ -59,9 +59,9 @@ def test_a_bad_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch,
     assert value in caught.value.thing
 
 
-def test_streams_must_leave_threads_for_calls() -> None:
+def test_streams_must_leave_room_for_calls() -> None:
     with pytest.raises(Problem, match="RT_PREDICTOR_MAX_STREAMS") as caught:
-        read({"max_streams": 8, "worker_threads": 8})
+        read({"max_streams": 8, "max_concurrent_calls": 8})
     assert caught.value.code == "SETTING_INVALID"
 
 

@@ -93,8 +93,8 @@ def test_reflection_can_be_switched_off(served: Any) -> None:
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_descriptions_that_stay_open_leave_threads_to_calls(served: Any, job: Any, until: Any) -> None:
-    with served(worker_threads=4, max_streams=1) as client:
+def test_descriptions_that_stay_open_leave_room_to_calls(served: Any, job: Any, until: Any) -> None:
+    with served(max_streams=1, max_concurrent_calls=50) as client:
         stub, over = reflection_pb2_grpc.ServerReflectionStub(client.channel), Event()
 
         def silent() -> Iterator[Any]:
@@ -107,7 +107,7 @@ def test_descriptions_that_stay_open_leave_threads_to_calls(served: Any, job: An
             until(lambda: sum(call.done() for call in held) == len(held) - 2, "all descriptions but two to be refused")
             refused = next(call for call in held if call.done())
             assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert "RT_PREDICTOR_WORKER_THREADS" in refused.details()
+            assert "2 descriptions are open already" in refused.details()
         finally:
             over.set()
         assert [call.code() for call in held].count(grpc.StatusCode.OK) == 2

@@ -146,11 +146,12 @@ def no_window(port: int, opened: ExitStack) -> None:
 
 
 def open_calls(path: str) -> Callable[[int, ExitStack], None]:
-    """Return what begins calls of many messages, and sends none."""
+    """Return what begins calls, on a few connections and on many, and sends no message."""
 
     def begin(port: int, opened: ExitStack) -> None:
-        for _ in range(40):
-            sent(opened.enter_context(connected(port)), headers(path))
+        for calls in (*[1_000] * 3, *[1] * 40):
+            connection = opened.enter_context(connected(port))
+            sent(connection, *[headers(path, 2 * number + 1) for number in range(calls)])
 
     return begin
 
@@ -165,11 +166,7 @@ ATTACKS: Final[dict[str, Callable[[int, ExitStack], None]]] = {
     "no window": no_window,
     "open streams": open_calls(STREAM),
     "open reflection": open_calls(REFLECTION),
-}
-"""What one client can do without any right to, with valid frames."""
-
-UNANSWERED: Final[dict[str, Callable[[int, ExitStack], None]]] = {
     "open watches": open_calls(WATCH),
     "open calls": open_calls(PREDICT),
 }
-"""The same, against which the server has nothing yet: gRPC waits for a call's only message in a thread of the pool."""
+"""What one client can do without any right to, with valid frames."""

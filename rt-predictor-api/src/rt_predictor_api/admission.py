@@ -1,4 +1,4 @@
-"""The threads that answer calls, and which calls have waited too long for one to be worth answering.
+"""How many calls are worked on at a time, and which have waited too long for one to be worth answering.
 
 A queue that stands serves nobody: with more calls than can be answered, each waits for all before it, and those who
 asked have given up by the time that they are answered. So a call may wait for long only where the queue was empty a
@@ -9,11 +9,12 @@ Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock, local
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from threading import Lock
 from time import monotonic
-from typing import Any, TypeVar
 
 from rt_predictor_formats.errors import Problem
 
@@ -23,56 +24,85 @@ BURST_SECONDS = 0.1
 RETRY_SECONDS = 0.1
 """When a refused caller may try again."""
 
-_Made = TypeVar("_Made")
 
+class Admission:
+    """Lets calls work in the order they came.
 
-class Admission(ThreadPoolExecutor):
-    """Threads that know how long what they run has waited; it may for ``seconds`` while the queue stands."""
+    Parameters
+    ----------
+    most: how many work at a time.
+    seconds: how long one may wait while the queue stands.
+    burst: how long one may wait otherwise.
+    """
 
-    def __init__(self, threads: int, seconds: float, clock: Callable[[], float] = monotonic) -> None:
-        super().__init__(threads, thread_name_prefix="call")
-        self._most = threads
+    def __init__(
+        self, most: int, seconds: float, burst: float = BURST_SECONDS, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._most = most
         self._seconds = seconds
+        self._burst = burst
         self._clock = clock
         self._prompt = clock()
-        self._own = local()
-        self._taken = 0
-        self._counting = Lock()
+        self._working = 0
+        self._waiting: deque[tuple[float, Future[bool]]] = deque()
+        self._lock = Lock()
 
-    def submit(self, fn: Callable[..., _Made], /, *args: Any, **kwargs: Any) -> Future[_Made]:
-        """Run a call in a thread as soon as one is free."""
-        with self._counting:
-            # one that finds a thread free and begins late all the same waits for the machine, not for others
-            since = self._clock() if self._taken >= self._most else None
-            self._taken += 1
-        call = super().submit(self._run, since, fn, args, kwargs)
-        call.add_done_callback(self._ended)
-        return call
-
-    def require_prompt(self) -> None:
-        """Do nothing in a call that did not wait for too long.
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Work while the block lasts, once it is this call's turn.
 
         Raises
         ------
         Problem
-            ``OVERLOADED``.
+            ``OVERLOADED`` where that would be too late.
         """
-        if getattr(self._own, "late", False):
+        turn = self._asked()
+        if turn is not None and not self._comes(turn):
             raise Problem(
                 "OVERLOADED",
                 "more calls come than can be answered",
                 remedy=f"try again in {RETRY_SECONDS:g} s; ask for many jobs with PredictBatch",
             )
+        try:
+            yield
+        finally:
+            self._pass_on()
 
-    def _ended(self, _call: Future[Any]) -> None:
-        with self._counting:
-            self._taken -= 1
+    def _asked(self) -> Future[bool] | None:
+        """Return what will tell whether the turn has come; None if it is now."""
+        with self._lock:
+            now = self._clock()
+            if self._working < self._most:
+                self._working += 1
+                self._prompt = now
+                return None
+            turn: Future[bool] = Future()
+            self._waiting.append((now, turn))
+            return turn
 
-    def _run(self, since: float | None, fn: Callable[..., _Made], args: Any, kwargs: Any) -> _Made:
-        now = self._clock()
-        waited = 0.0 if since is None else now - since
+    def _comes(self, turn: Future[bool]) -> bool:
+        try:
+            return turn.result(self._burst)
+        except TimeoutError:
+            # whoever gives the turn in this very moment has it taken
+            return not turn.cancel() and turn.result()
+
+    def _pass_on(self) -> None:
+        """Give the turn to the first that has not waited for too long."""
+        with self._lock:
+            now = self._clock()
+            while self._waiting:
+                since, turn = self._waiting.popleft()
+                if not turn.set_running_or_notify_cancel():
+                    continue
+                in_time = self._in_time(now - since, now)
+                turn.set_result(in_time)
+                if in_time:
+                    return
+            self._working -= 1
+
+    def _in_time(self, waited: float, now: float) -> bool:
         if waited <= self._seconds:
             self._prompt = now
-        stands = now - self._prompt > BURST_SECONDS
-        self._own.late = waited > (self._seconds if stands else BURST_SECONDS)
-        return fn(*args, **kwargs)
+        stands = now - self._prompt > self._burst
+        return waited <= (self._seconds if stands else self._burst)

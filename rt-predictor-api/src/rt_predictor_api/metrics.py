@@ -155,7 +155,9 @@ TABLE = OWN + SUPERVISED
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
     FORECAST_CACHE: [("hit",), ("miss",)],
     MODEL_LOADS: [("adopted",), ("refused",)],
-    CALLS_REFUSED: [("token_missing",), ("token_unknown",), ("scope_missing",), ("rate_exceeded",)],
+    CALLS_REFUSED: [
+        (reason,) for reason in ("token_missing", "token_unknown", "scope_missing", "rate_exceeded", "message_late")
+    ],
     SECURITY_RELOADS: [(file, outcome) for file in ("certificate", "access file") for outcome in ("taken", "refused")],
     REPORTS: [("accepted",), ("duplicate",), ("rejected",)],
     LEARNED: [(kind.value,) for kind in Kind],

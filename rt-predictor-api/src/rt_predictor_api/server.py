@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
@@ -21,6 +22,7 @@ from rt_predictor_api.engine import Engine
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
 from rt_predictor_api.interceptors.metrics import CallMetrics
+from rt_predictor_api.interceptors.receiving import Receiving
 from rt_predictor_api.interceptors.streams import Streams
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
@@ -122,16 +124,18 @@ class Service:
     def _transport(self) -> grpc.Server:
         settings = self._settings
         probe = int(settings.keepalive_seconds * 1_000)
-        admission = Admission(settings.worker_threads, settings.max_wait_seconds)
+        calls = settings.max_concurrent_calls
         return grpc.server(
-            # measured at half of asyncio's processor time per call
-            admission,
+            # threads, for they are less work than asyncio; one for each call, as most only wait: for their message,
+            # for their turn, for the next one of a stream
+            ThreadPoolExecutor(calls, thread_name_prefix="call"),
             # from the outside in: what is counted is the status that errors became, of limits as well
             interceptors=[
+                Receiving(calls, self._metrics),
                 CallMetrics(self._metrics, settings.request_log_level),
                 *self._guard.first,
                 Errors(),
-                Limits(settings, admission),
+                Limits(settings, Admission(settings.max_active_calls, settings.max_wait_seconds)),
                 Streams(settings),
                 *self._guard.last,
             ],
@@ -148,7 +152,7 @@ class Service:
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_permit_without_calls", 1),
             ],
-            maximum_concurrent_rpcs=settings.max_concurrent_calls,
+            maximum_concurrent_rpcs=calls,
         )
 
     def _register(self) -> None:
@@ -166,7 +170,7 @@ class Service:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
         if listening.reflects(settings):
-            describe((*NAMES, health.SERVICE_NAME), server, settings)
+            describe((*NAMES, health.SERVICE_NAME), server)
 
     def _ready(self) -> None:
         self._metrics.set(metrics.READY, to=1)

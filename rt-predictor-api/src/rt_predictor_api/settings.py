@@ -92,26 +92,26 @@ class Settings(BaseSettings):
     workers: Count = 1
     """Processes that answer on the port, each with a model and a history of its own; more use more cores and memory."""
 
-    worker_threads: Annotated[int, Field(ge=2)] = 16
-    """Threads that answer calls; more lets more calls wait for the disk, not more of them compute at once."""
+    max_active_calls: Count = 16
+    """Calls, but for streams, that are worked on at a time; more wait for the disk together, not compute faster."""
 
     max_streams: Count = 8
-    """Most streams at a time, each of which holds a thread; must stay below worker_threads to leave some for calls."""
+    """Most streams at a time, each of which works beside the calls."""
 
     max_stream_rows: Count = 10_000_000
     """Most jobs or events in one stream; what was answered or stored before the limit stays."""
 
     max_stream_seconds: Annotated[float, Field(gt=0)] = 3_600.0
-    """How long a stream may last, and whoever opened it be taken for allowed; higher holds threads for longer."""
+    """How long a stream may last, and whoever opened it be taken for allowed; higher holds a place for longer."""
 
     max_idle_seconds: Annotated[float, Field(gt=0)] = 300.0
-    """How long a stream may wait for its next message; lower frees the threads of forgotten streams sooner."""
+    """How long a stream may wait for its next message; lower frees the places of forgotten streams sooner."""
 
     max_concurrent_calls: Count = 1_024
     """Most calls in progress or queued; a further one is RESOURCE_EXHAUSTED at once instead of waiting."""
 
     max_wait_seconds: Annotated[float, Field(gt=0)] = 0.005
-    """How long a call may wait for a thread while more come than are answered; a later one is RESOURCE_EXHAUSTED."""
+    """How long a call may wait for its turn while more come than are answered; a later one is RESOURCE_EXHAUSTED."""
 
     max_pending_calls: Count = 256
     """Calls that may wait in the transport; some above this, all above twice as many are RESOURCE_EXHAUSTED at once."""
@@ -185,11 +185,11 @@ def read(flags: Mapping[str, Any]) -> Settings:
             place=variable(field),
             remedy=f"set {variable(field)} or --{field.replace('_', '-')} to a value that fits",
         ) from error
-    if settings.max_streams >= settings.worker_threads:
+    if settings.max_streams >= settings.max_concurrent_calls:
         raise Problem(
             "SETTING_INVALID",
-            f"{settings.max_streams} streams would occupy all {settings.worker_threads} threads",
+            f"{settings.max_streams} streams would be all {settings.max_concurrent_calls} calls",
             place=variable("max_streams"),
-            remedy=f"set it below {variable('worker_threads')}",
+            remedy=f"set it below {variable('max_concurrent_calls')}",
         )
     return settings

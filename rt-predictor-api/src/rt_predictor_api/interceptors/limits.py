@@ -1,7 +1,4 @@
-"""What a call may cost: the size of its messages, and the number of streams.
-
-A call whose deadline passes while it waits for a thread is dropped by gRPC itself.
-"""
+"""What a call may cost: the size of its messages, and how many are worked on and how many streams are open."""
 
 from __future__ import annotations
 
@@ -39,9 +36,11 @@ class Limits(OwnCalls):
         return surround(handler, method, around, self._parser(handler.request_deserializer))
 
     @contextmanager
-    def _single(self, _method: str, _context: grpc.ServicerContext) -> Iterator[None]:
-        self._admission.require_prompt()
-        yield
+    def _single(self, _method: str, context: grpc.ServicerContext) -> Iterator[None]:
+        with self._admission.turn():
+            if not context.is_active():
+                raise Problem("CALL_ENDED", "its caller has given up", remedy="give it more time")
+            yield
 
     @contextmanager
     def _stream(self, _method: str, _context: grpc.ServicerContext) -> Iterator[None]:
