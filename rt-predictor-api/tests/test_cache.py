@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rt_predictor_api import convert, metrics
+from rt_predictor_api.affinity import Cores
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.live import LiveScores
@@ -137,7 +138,7 @@ def engine(folder: Path, entries: int) -> Iterator[Engine]:
     journal = events.Journal(folder / "journal.sqlite")
     memory = Remembered(folder / "forecasts.sqlite", 100)
     with closing(journal), closing(memory):
-        yield Engine(journal, LiveScores(told, memory), told, ForecastCache(entries, told))
+        yield Engine(journal, LiveScores(told, memory), told, ForecastCache(entries, told), Cores(kept=False))
 
 
 def fresh(artifact: Artifact) -> Artifact:

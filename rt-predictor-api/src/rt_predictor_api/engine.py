@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from rt_predictor_api import metrics
+from rt_predictor_api.affinity import Cores
 from rt_predictor_api.asked import Asked
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.live import LiveScores
@@ -23,6 +24,9 @@ from rt_predictor_core.history.journal import Event
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.requests import Requests
 from rt_predictor_formats.errors import Problem
+
+LONG_ROWS = 1_000
+"""Rows that are work for long enough to do it on another core than that of the calls."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,14 @@ class Engine:
     A call that began on one model ends on it, whatever is adopted meanwhile.
     """
 
-    def __init__(self, journal: Journaled, live: LiveScores, counted: Metrics, cache: ForecastCache) -> None:
+    def __init__(
+        self, journal: Journaled, live: LiveScores, counted: Metrics, cache: ForecastCache, cores: Cores
+    ) -> None:
         self._journal = journal
         self._live = live
         self._metrics = counted
         self._cache = cache
+        self._cores = cores
         self._replica: Replica | None = None
         self._untold = True
         self._log = structlog.get_logger()
@@ -157,6 +164,9 @@ class Engine:
 
     def _forecasts(self, replica: Replica, requests: Requests) -> Forecasts:
         """Return forecasts; that of a single job may have been made before."""
+        if len(requests) >= LONG_ROWS:
+            with self._cores.leaving():
+                return replica.told(replica.inputs(requests))
         inputs = replica.inputs(requests)
         if len(requests) != 1:
             return replica.told(inputs)

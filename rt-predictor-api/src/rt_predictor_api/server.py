@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from open_inference import inference_pb2_grpc
 from rt_predictor_api import arrow, metrics
 from rt_predictor_api.admission import Admission
+from rt_predictor_api.affinity import Cores
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.describing import describe
@@ -56,7 +57,8 @@ NAMES = (*(f"rtpredictor.v1.{name}" for name in SERVICES), "inference.GRPCInfere
 class Service:
     """The service from its settings; built stopped.
 
-    ``shared`` where other processes answer on the same port and the supervisor tells the metrics of all.
+    ``shared`` where other processes answer on the same port and the supervisor tells the metrics of all; ``place`` is
+    which of them it is.
 
     Raises
     ------
@@ -65,15 +67,17 @@ class Service:
         or ``HISTORY_CORRUPT`` for the journal.
     """
 
-    def __init__(self, settings: Settings, *, shared: bool = False) -> None:
+    def __init__(self, settings: Settings, *, shared: bool = False, place: int | None = None) -> None:
         self._settings = settings
+        self._cores = Cores(kept=settings.one_core, place=place)
         self._shared = shared
         self._log = structlog.get_logger()
         self._metrics = Metrics(metrics.OWN if shared else metrics.TABLE)
         self._guard = Guard(settings, self._metrics)
         self._health = health.HealthServicer()
-        self._grpc = self._transport()
-        self.port = _listen(self._grpc, settings, self._guard.credentials)
+        with self._cores.keeping():
+            self._grpc = self._transport()
+            self.port = _listen(self._grpc, settings, self._guard.credentials)
         self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
             self._journal = journal_of(settings)
@@ -83,7 +87,7 @@ class Service:
         self._remembered = Remembered(settings.history / FORECASTS, settings.remembered_forecasts)
         live = LiveScores(self._metrics, self._remembered)
         cache = ForecastCache(settings.forecast_cache_entries, self._metrics)
-        self._engine = Engine(self._journal, live, self._metrics, cache)
+        self._engine = Engine(self._journal, live, self._metrics, cache, self._cores)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()
@@ -101,7 +105,8 @@ class Service:
         Problem
             ``NO_MODEL`` without a valid model, unless the settings say to wait for one; ``HISTORY_CORRUPT``.
         """
-        self._grpc.start()
+        with self._cores.keeping():
+            self._grpc.start()
         try:
             arrow.warm()
             self._watch.look()
@@ -142,9 +147,9 @@ class Service:
             options=[
                 # two services on one port would each answer with a history of its own
                 ("grpc.so_reuseport", int(self._shared)),
-                # calls that no thread has looked at yet: the transport refuses what is above, for the least effort
+                # refusing in Python costs half of an answer; the transport does it for next to nothing, but CANCELLED
                 ("grpc.server.max_pending_requests", settings.max_pending_calls),
-                ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_pending_calls),
+                ("grpc.server.max_pending_requests_hard_limit", settings.max_pending_calls),
                 ("grpc.max_receive_message_length", TRANSPORT_SLACK * settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.keepalive_time_ms", probe),

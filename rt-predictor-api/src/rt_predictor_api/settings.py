@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     workers: Count = 1
     """Processes that answer on the port, each with a model and a history of its own; more use more cores and memory."""
 
+    one_core: bool = True
+    """Answer calls on one core per worker, which Python does best; batches and models use others. false: any core."""
+
     max_active_calls: Count = 16
     """Calls, but for streams, that are worked on at a time; more wait for the disk together, not compute faster."""
 
@@ -113,8 +116,8 @@ class Settings(BaseSettings):
     max_wait_seconds: Annotated[float, Field(gt=0)] = 0.005
     """How long a call may wait for its turn while more come than are answered; a later one is RESOURCE_EXHAUSTED."""
 
-    max_pending_calls: Count = 256
-    """Calls that may wait in the transport; some above this, all above twice as many are RESOURCE_EXHAUSTED at once."""
+    max_pending_calls: Count = 16
+    """Calls of one kind that may wait to be looked at; one above is CANCELLED. Higher takes larger bursts."""
 
     keepalive_seconds: Annotated[float, Field(ge=1)] = 60.0
     """How long a connection may be silent before it is probed; lower finds dead clients sooner and sends more."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from select import select
 from threading import Event
@@ -28,7 +30,7 @@ from rt_predictor_api.ports import claim
 from rt_predictor_api.scrape import FOLDER_VARIABLE, expose, gather
 from rt_predictor_api.security import listening
 from rt_predictor_api.settings import Settings, environment, of_one_worker
-from rt_predictor_api.worker import ALIVE_VARIABLE, READY, READY_VARIABLE
+from rt_predictor_api.worker import ALIVE_VARIABLE, PLACE_VARIABLE, READY, READY_VARIABLE
 from rt_predictor_formats.errors import Problem
 
 LONGEST_WORD = 65_536
@@ -42,6 +44,9 @@ SOUND_SECONDS = 60.0
 
 LONGEST_WAIT_SECONDS = 30.0
 """Longest wait before a worker that keeps dying is started again."""
+
+MOST_CORES = 1_024
+"""Of any machine: services that know nothing of each other begin at another of them, see ``affinity``."""
 
 MERCY_SECONDS = 5.0
 """How much longer than the time to drain a worker may take to end before it is killed."""
@@ -70,7 +75,8 @@ class Supervisor:
         except BaseException:
             self._clean()
             raise
-        self._slots = [_Slot() for _ in range(settings.workers)]
+        first = secrets.randbelow(MOST_CORES)
+        self._slots = [_Slot(first + number) for number in range(settings.workers)]
         self._watched, self._watching = os.pipe()
 
     def run(self, stop: Event) -> None:
@@ -116,6 +122,7 @@ class Supervisor:
             variables = environment(of_one_worker(self._settings, self.port))
             variables |= {
                 READY_VARIABLE: str(told),
+                PLACE_VARIABLE: str(slot.place),
                 ALIVE_VARIABLE: str(self._watched),
                 FOLDER_VARIABLE: str(self._folder),
             }
@@ -169,12 +176,15 @@ class Supervisor:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+@dataclass
 class _Slot:
     """The place of a worker: its process, when it began, how often in a row it died early, when it is to begin anew."""
 
+    place: int
     process: subprocess.Popen[bytes] | None = None
-    started = due = 0.0
-    failures = 0
+    started: float = 0.0
+    due: float = 0.0
+    failures: int = 0
 
 
 def _require_ready(word: bytes) -> None:

@@ -23,9 +23,14 @@ ALIVE_VARIABLE = "RT_PREDICTOR_WORKER_ALIVE"
 """File descriptor that ends when the supervisor does, however that comes about."""
 
 
+PLACE_VARIABLE = "RT_PREDICTOR_WORKER_PLACE"
+"""Which of the workers it is, from a number that the supervisor has drawn on."""
+
+
 def work() -> None:
     """Serve until a signal comes or the supervisor is gone."""
-    ready, alive = (int(os.environ.pop(name)) for name in (READY_VARIABLE, ALIVE_VARIABLE))
+    told = (READY_VARIABLE, ALIVE_VARIABLE, PLACE_VARIABLE)
+    ready, alive, place = (int(os.environ.pop(name)) for name in told)
     Thread(target=_outlive_nobody, args=(alive,), name="supervisor", daemon=True).start()
 
     def run(stop: Event) -> None:
@@ -35,7 +40,7 @@ def work() -> None:
         chosen = settings.read({})
         logs.configure(chosen.log_level, worker=os.getpid())
         try:
-            Service(chosen, shared=True).run(stop, lambda: os.write(ready, READY))
+            Service(chosen, shared=True, place=place).run(stop, lambda: os.write(ready, READY))
         except Problem as problem:
             structlog.get_logger().error("worker cannot go on", problem=str(problem))
             os.write(ready, json.dumps(vars(problem)).encode())
