@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from flooding import flood
 from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, send
 from natives import Natives
 from servers import empty, mlserver, mlserver_request, ours, peer_environment
@@ -50,7 +51,7 @@ class Setting:
         heard: dict[str, list[Heard]] = {name: [] for name in sides}
         for _ in range(self.rounds):
             for name, load in sides.items():
-                heard[name].append(send(load))
+                heard[name].append(flood(load, self.work))
         return heard
 
     def load(self, address: str, method: str, sent: Sequence[bytes], **more: Any) -> Load:
@@ -166,8 +167,8 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
     for _ in range(setting.rounds):
         for number in (2, 1):
             with ours(setting.models, setting.work, "--workers", str(number), forecast_cache_entries=0) as address:
-                load = setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT)
-                heard.setdefault(number, []).append(send(load, processes=2))
+                load = setting.load(address, PREDICT, jobs, in_flight=MANY)
+                heard.setdefault(number, []).append(flood(load, setting.work, (GOOD, REFUSED, CUT)))
     two, one = (middle(heard[number], rate) for number in (2, 1))
     yield row("workers", "calls/s of 2 processes, saturated", two, "1 process", one)
 
@@ -177,24 +178,27 @@ def overload(setting: Setting) -> Iterator[dict[str, Any]]:
     jobs = setting.asked.one_by_one()
     heard: dict[str, list[Heard]] = {"quiet": [], "full": [], "over": []}
     recovered = []
-    room = {"max_concurrent_calls": 2 * MANY, "forecast_cache_entries": 0}
-    with ours(setting.models, setting.work, **room) as address:
+    with ours(setting.models, setting.work, forecast_cache_entries=0) as address:
         one = setting.load(address, PREDICT, jobs)
         for _ in range(setting.rounds):
-            heard["quiet"].append(send(one))
-            heard["full"].append(send(setting.load(address, PREDICT, jobs, in_flight=MANY)))
-            offered = OVERLOAD * heard["full"][-1].per_second
-            heard["over"].append(
-                send(setting.load(address, PREDICT, jobs, rate=offered), processes=4, expected=(GOOD, REFUSED, CUT))
-            )
+            heard["quiet"].append(flood(one, setting.work))
+            heard["full"].append(flood(setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT), setting.work))
+            far_more = setting.load(address, PREDICT, jobs, rate=OVERLOAD * heard["full"][-1].per_second)
+            heard["over"].append(flood(far_more, setting.work, (GOOD, REFUSED, CUT)))
             last = max(heard["over"][-1].sent, default=0.0)
-            recovered.append(_recovery(send(one), last, middle(heard["quiet"], percent(99))))
-    admitted, quiet = (middle(heard[name], percent(99)) for name in ("over", "quiet"))
+            recovered.append(_recovery(flood(one, setting.work), last, middle(heard["quiet"], percent(99))))
+    quiet = middle(heard["quiet"], percent(99))
     sent = middle(heard["over"], lambda one: one.calls.total() / one.seconds)
     yield row("overload", "calls/s sent", sent, "what it can do", middle(heard["full"], rate))
-    yield row("overload", "p99 ms of admitted calls", admitted, "unloaded", quiet)
+    yield row(
+        "overload", "calls/s answered", middle(heard["over"], rate), "what it can do", middle(heard["full"], rate)
+    )
+    for level in (50, 99):
+        yield row(
+            "overload", f"p{level} ms of answered calls", middle(heard["over"], percent(level)), "p99 unloaded", quiet
+        )
     yield row("overload", "share refused", middle(heard["over"], lambda one: one.share(REFUSED)))
-    yield row("overload", "share cut off instead", middle(heard["over"], lambda one: one.share(CUT)))
+    yield row("overload", "share cut off by the transport", middle(heard["over"], lambda one: one.share(CUT)))
     yield row("overload", "seconds until p99 of before", float(np.median(recovered)))
 
 
