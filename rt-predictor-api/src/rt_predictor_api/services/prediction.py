@@ -38,7 +38,9 @@ class PredictionService(PredictionServiceServicer):
         del context
         check(request)
         answer = self._engine.predict(convert.asked_one(request.job, int(self._clock())))
-        return messages.PredictResponse(forecast=convert.forecast(answer, self._risk(request)))
+        response = messages.PredictResponse()
+        convert.forecast(answer, self._risk(request), response.forecast)
+        return response
 
     def PredictBatch(self, request: messages.PredictBatchRequest, context: Any) -> messages.PredictBatchResponse:  # noqa: N802
         """Forecast many jobs in one message, as rows or as Arrow."""
@@ -75,7 +77,9 @@ class PredictionService(PredictionServiceServicer):
         elapsed = request.elapsed_seconds
         asked = convert.asked_one(request.job, int(self._clock() - elapsed))
         answer = self._engine.remaining(asked, np.array([elapsed]))
-        return messages.PredictRemainingResponse(forecast=convert.remaining(answer, self._risk(request)))
+        response = messages.PredictRemainingResponse()
+        convert.remaining(answer, self._risk(request), response.forecast)
+        return response
 
     def _asked_rows(self, request: messages.PredictBatchRequest | messages.PredictStreamRequest) -> Asked:
         limit_rows("jobs", len(request.jobs), self._settings.max_batch_rows, "max_batch_rows")
