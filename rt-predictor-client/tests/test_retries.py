@@ -64,6 +64,16 @@ def test_a_stream_that_breaks_off_goes_on_where_it_was(client: Client, peer: Any
     assert peer.calls == {"PredictStream": 6}
 
 
+def test_a_stream_of_arrow_that_breaks_off_goes_on_where_it_was(client: Client, peer: Any) -> None:
+    payloads = [bytes([number, 0]) for number in range(6)]
+    peer.fail_from_message = 2
+    peer.refuse(code_pb2.UNAVAILABLE)
+    assert list(client.predict_arrow_many(payloads)) == [payload[::-1] for payload in payloads]
+    # two messages of each call were answered, and none of them twice
+    assert [request.arrow_jobs for request in peer.requests] == payloads
+    assert peer.calls["PredictStream"] >= 3
+
+
 def test_a_stream_that_gets_no_further_ends(client: Client, peer: Any) -> None:
     refused = threading.Event()
 
@@ -85,7 +95,9 @@ def test_a_stream_that_is_refused_is_not_sent_again(client: Client, peer: Any) -
     peer.refuse(code_pb2.RESOURCE_EXHAUSTED)
     with pytest.raises(errors.TooMuch):
         list(client.predict_many([JOB] * 3, chunk_rows=1))
-    assert peer.calls == {"PredictStream": 1}
+    with pytest.raises(errors.TooMuch):
+        list(client.predict_arrow_many([b"rows"] * 3))
+    assert peer.calls == {"PredictStream": 2}
 
 
 def test_a_report_of_many_messages_is_sent_again_whole(client: Client, peer: Any) -> None:

@@ -16,7 +16,7 @@ from rt_predictor_client.breaker import Breaker
 from rt_predictor_client.channel import open_channel
 from rt_predictor_client.config import DEFAULT_TIMEOUT_SECONDS, BreakerPolicy, Config, Security
 from rt_predictor_client.errors import Unreachable, from_rpc
-from rt_predictor_client.feed import Feed
+from rt_predictor_client.feed import Answer, Feed, of_arrow, of_jobs
 from rt_predictor_client.requests import (
     Forecast,
     JobLike,
@@ -130,12 +130,24 @@ class Client:
         """
         if chunk_rows < 1:
             raise ValueError("chunk_rows must be at least 1")
-        feed = Feed(jobs, risk, chunk_rows)
+        yield from self._streamed(Feed(of_jobs(jobs, risk, chunk_rows)))
+
+    def predict_arrow_many(self, payloads: Iterable[bytes], risk: float | None = None) -> Iterator[bytes]:
+        """Yield the forecasts of each Arrow IPC stream as another, in order and as the answers come.
+
+        Each is what ``predict_arrow`` takes and returns, of a thousand rows or more: small ones are slower.
+        ``payloads`` is read as the jobs of ``predict_many`` are, and a stream that breaks off goes on as there. One
+        that the service refuses ends the whole, after what was answered before.
+        """
+        return self._streamed(Feed(of_arrow(payloads, risk)))
+
+    def _streamed(self, feed: Feed[Answer]) -> Iterator[Answer]:
+        """Yield the answers to all chunks, in as many calls as that takes."""
         end, going = monotonic() + self._stream_timeout, True
         while going:
             before = feed.answered
             try:
-                yield from self._stream(feed, end - monotonic())
+                yield from self._stream(feed, max(0.0, end - monotonic()))
                 going = False
             except Unreachable as error:
                 # gRPC itself tries again what was not answered at all
@@ -143,19 +155,20 @@ class Client:
                     raise
         yield from feed.rest()
 
-    def _stream(self, feed: Feed, timeout: float) -> Iterator[Forecast | RowError]:
-        """Yield the results of one call, from the first row that was not answered yet."""
+    def _stream(self, feed: Feed[Answer], timeout: float) -> Iterator[Answer]:
+        """Yield the answers of one call, from the first chunk that was not answered yet."""
         call = None
         try:
             with self._failures():
                 with self._breaker.calling():  # the first answer says whether the service is there
                     call = self._prediction.PredictStream(
-                        feed.requests(), timeout=max(timeout, 0.0), metadata=self._metadata
+                        feed.requests(timeout), timeout=timeout, metadata=self._metadata
                     )
                     first = list(islice(call, 1))
                 for response in chain(first, call):
                     yield from feed.answers(response)
         finally:
+            feed.end()
             if call is not None:
                 call.cancel()
 
