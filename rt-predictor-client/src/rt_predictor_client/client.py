@@ -12,6 +12,7 @@ from typing import Any, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from rt_predictor_client.again import again
 from rt_predictor_client.breaker import Breaker
 from rt_predictor_client.channel import open_channel
 from rt_predictor_client.config import DEFAULT_TIMEOUT_SECONDS, BreakerPolicy, Config, Security
@@ -52,7 +53,7 @@ CHUNK_ROWS = 250
 
 
 class Client:
-    """A connection to the service, opened at the first call; usable from several threads and in ``with``.
+    """The service: connections that open at the first call, usable from several threads and in ``with``.
 
     ``address`` is ``host:port``, or several of them separated by commas: replicas, which are called in turn. What may
     be sent twice is tried again where a replica does not answer. ``timeout_seconds`` is the deadline of a call,
@@ -77,10 +78,12 @@ class Client:
         self._stream_timeout = max(timeout_seconds, stream_timeout_seconds)
         self._breaker = Breaker(breaker, address)
         self._metadata = () if security.token is None else (("authorization", f"Bearer {security.token}"),)
-        self._channel = open_channel(address, security)
+        self._channel = open_channel(address, security, repeats=True)
+        self._streams = open_channel(address, security, repeats=False)  # see again.py
         # the generated stubs are not typed for a synchronous channel alone
         self._prediction: Any = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._history: Any = history_service_pb2_grpc.HistoryServiceStub(self._channel)
+        self._prediction_streams: Any = prediction_service_pb2_grpc.PredictionServiceStub(self._streams)
+        self._history_streams: Any = history_service_pb2_grpc.HistoryServiceStub(self._streams)
         self._model: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
 
@@ -104,8 +107,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; calls under way end."""
+        """Close the connections; calls under way end."""
         self._channel.close()
+        self._streams.close()
 
     def predict(self, job: JobLike, risk: float | None = None) -> Forecast:
         """Return the forecast of one job; ``risk`` in [0.01, 0.5] is the service's own if None."""
@@ -150,21 +154,26 @@ class Client:
                 yield from self._stream(feed, max(0.0, end - monotonic()))
                 going = False
             except Unreachable as error:
-                # gRPC itself tries again what was not answered at all
+                # what was not answered at all has been tried again
                 if type(error) is not Unreachable or feed.answered == before:
                     raise
         yield from feed.rest()
 
     def _stream(self, feed: Feed[Answer], timeout: float) -> Iterator[Answer]:
         """Yield the answers of one call, from the first chunk that was not answered yet."""
-        call = None
+        call: Any = None
+
+        def begin(seconds: float) -> list[Any]:
+            nonlocal call
+            call = self._prediction_streams.PredictStream(
+                feed.requests(seconds), timeout=seconds, metadata=self._metadata
+            )
+            return list(islice(call, 1))
+
         try:
             with self._failures():
                 with self._breaker.calling():  # the first answer says whether the service is there
-                    call = self._prediction.PredictStream(
-                        feed.requests(timeout), timeout=timeout, metadata=self._metadata
-                    )
-                    first = list(islice(call, 1))
+                    first = again(begin, timeout)
                 for response in chain(first, call):
                     yield from feed.answers(response)
         finally:
@@ -202,9 +211,14 @@ class Client:
 
     def _report(self, messages: list[job_pb2.JobEvent]) -> ReportResult:
         starts = range(0, len(messages), CHUNK_ROWS)
-        chunks = (history_service_pb2.ReportJobsRequest(events=messages[i : i + CHUNK_ROWS]) for i in starts)
         timeout = min(self._stream_timeout, self._timeout * len(starts))
-        return report_result(self._ask(self._history.ReportJobs, chunks, timeout))
+
+        def send(seconds: float) -> Any:
+            chunks = (history_service_pb2.ReportJobsRequest(events=messages[i : i + CHUNK_ROWS]) for i in starts)
+            return self._history_streams.ReportJobs(chunks, timeout=seconds, metadata=self._metadata)
+
+        with self._failures(), self._breaker.calling():
+            return report_result(again(send, timeout))
 
     def model(self, version: str = "") -> ModelInfo:
         """Return what is known of a model; the one that answers now by default. Raises NotFound."""
