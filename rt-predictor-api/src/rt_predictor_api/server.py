@@ -77,7 +77,7 @@ class Service:
         self._health = health.HealthServicer()
         with self._cores.keeping():
             self._grpc = self._transport()
-            self.port = _listen(self._grpc, settings, self._guard.credentials)
+        self.port = settings.port if shared else self._listen()
         self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
             self._journal = journal_of(settings)
@@ -105,26 +105,49 @@ class Service:
         Problem
             ``NO_MODEL`` without a valid model, unless the settings say to wait for one; ``HISTORY_CORRUPT``.
         """
-        with self._cores.keeping():
-            self._grpc.start()
         try:
-            arrow.warm()
-            self._watch.look()
-            if self._engine.manifest is None:
-                if not self._settings.wait_for_model:
-                    raise self._catalogue.nothing()
-                self._log.warning("no model yet", models=str(self._settings.models))
+            if self._shared:
+                # until then the port's other processes answer
+                self._load()
+                self._listen()
+            with self._cores.keeping():
+                self._grpc.start()
+            if not self._shared:
+                self._load()
+            self._guard.start(self.port)
+            self._watch.start()
             if self._shared:
                 self._log.info("worker listening", port=self.port)
             else:
                 self._metrics.set(metrics.WORKERS, to=1)
                 self._log.info("listening", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
             on_listening()
-            self._guard.start(self.port)
-            self._watch.start()
             stop.wait()
         finally:
             self._drain()
+
+    def _load(self) -> None:
+        """Compile what is needed and adopt the newest model; raises Problem without one, unless that is allowed."""
+        arrow.warm()
+        self._watch.look()
+        if self._engine.manifest is None:
+            if not self._settings.wait_for_model:
+                raise self._catalogue.nothing()
+            self._log.warning("no model yet", models=str(self._settings.models))
+
+    def _listen(self) -> int:
+        """Bind the service's port and return it."""
+        settings, credentials = self._settings, self._guard.credentials
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"{host}:{settings.port}"
+        try:
+            with self._cores.keeping():
+                if credentials:
+                    return self._grpc.add_secure_port(address, credentials)
+                return self._grpc.add_insecure_port(address)
+        except RuntimeError:
+            # gRPC does not say why; the system does
+            raise unusable(settings.host, settings.port, "port") from None
 
     def _transport(self) -> grpc.Server:
         settings = self._settings
@@ -202,14 +225,3 @@ class Service:
         if self._scraped:
             self._scraped.shutdown()
             self._scraped.server_close()
-
-
-def _listen(server: grpc.Server, settings: Settings, credentials: grpc.ServerCredentials | None) -> int:
-    """Bind the service's port and return it."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"{host}:{settings.port}"
-    try:
-        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    except RuntimeError:
-        # gRPC does not say why; the system does
-        raise unusable(settings.host, settings.port, "port") from None
