@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -121,8 +120,6 @@ class Service:
             else:
                 self._metrics.set(metrics.WORKERS, to=1)
                 self._log.info("listening", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
-            # what is there by now stays: the collector need not look through it again and again
-            gc.freeze()
             on_listening()
             self._guard.start(self.port)
             self._watch.start()
