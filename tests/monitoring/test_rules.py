@@ -85,6 +85,27 @@ def test_there_is_no_runbook_without_an_alert() -> None:
     assert pages == set(ALERTS)
 
 
+def test_the_guide_lists_each_alert_and_how_urgent_it_is() -> None:
+    guide = (monitored.ROOT / "docs/how-to/monitor-the-service.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[(\w+)\]\(\.\./runbooks/\1\.md\) \| (\w+) \|", guide, re.MULTILINE)
+    assert len(listed) == len(ALERTS)
+    assert dict(listed) == {name: rule["labels"]["severity"] for name, rule in ALERTS.items()}
+
+
+def test_compose_mounts_files_that_exist_where_the_configuration_looks_for_them() -> None:
+    compose = yaml.safe_load((monitored.ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    volumes = [volume for name in ("prometheus", "grafana") for volume in compose["services"][name]["volumes"]]
+    bound = dict(volume.split(":")[:2] for volume in volumes if volume.startswith("./"))
+    # the engine would make a missing one, as an empty folder
+    assert [path for path in bound if not (monitored.ROOT / path).exists()] == []
+    config = yaml.safe_load((monitored.MONITORING / "prometheus.yml").read_text(encoding="utf-8"))
+    assert bound["./monitoring/rules"] == "/etc/prometheus/rules"
+    assert config["rule_files"] == ["rules/*.yml"]
+    (path,) = (monitored.MONITORING / "grafana/provisioning/dashboards").glob("*.yml")
+    (provider,) = yaml.safe_load(path.read_text(encoding="utf-8"))["providers"]
+    assert bound["./monitoring/grafana/dashboards"] == provider["options"]["path"]
+
+
 def begins_a_name(beginning: str) -> bool:
     """Tell whether a command that looks for this finds something."""
     return any(name.startswith(beginning) for name in monitored.labels_of())
