@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm interop fuzz lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm interop prometheus fuzz lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -97,6 +97,9 @@ test-browser: environment ## the pages in a real Chromium
 
 test-slurm: environment ## the integration with a real Slurm
 	@scripts/suite.sh slurm $(ARGS)
+
+prometheus: ## take Prometheus out of its image: make test tests rules and dashboards with it where it is
+	@scripts/prometheus.sh
 
 fuzz: environment ## a million wrong inputs to all that the API reads (ARGS="--target arrow --seed 2")
 	@nice -n 10 $(BIN)/python tests/fuzz/fuzz.py $(ARGS)

@@ -176,13 +176,13 @@ predict() { # a first prediction, for a job like those in the log; the script go
 }
 
 clean() { # the volumes stay, and with them models and history
-  compose --profile training down --remove-orphans
+  compose --profile training --profile grafana down --remove-orphans
   rm -rf run logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 }
 
 clean_all() {
   local image
-  compose --profile training down --volumes --remove-orphans
+  compose --profile training --profile grafana down --volumes --remove-orphans
   clean
   for image in $IMAGES; do
     if docker image inspect "$image" >/dev/null 2>&1; then docker image rm "$image" >/dev/null; fi
@@ -194,7 +194,7 @@ if [[ ${1:-} != available ]]; then available; fi
 case "${1:-}" in
   setup) need_images ;;
   available | build | start | status | data | train | model | predict | addresses | clean) "$1" ;;
-  stop) compose stop ;;
+  stop) compose --profile grafana stop ;;
   restart) compose stop && start ;;
   logs) compose logs --tail 50 -f ;;
   clean-all) clean_all ;;

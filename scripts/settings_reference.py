@@ -32,6 +32,7 @@ OTHERS: tuple[tuple[str, str, str], ...] = (
     ("RT_PREDICTOR_ADDRESS", "localhost:50051", "Where `rtp` and the UI find the API, as host:port."),
     ("RT_PREDICTOR_UI_PORT", "8501", "Port of the UI."),
     ("RT_PREDICTOR_PROMETHEUS_PORT", "9090", "Compose: port of Prometheus on this machine."),
+    ("RT_PREDICTOR_GRAFANA_PORT", "3000", "Compose: port of Grafana on this machine, where it is started."),
     (
         "RT_PREDICTOR_BIND",
         "127.0.0.1",

@@ -9,6 +9,7 @@ import pytest
 
 from rt_predictor_api.admission import Admission
 from rt_predictor_api.interceptors.limits import Limits
+from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.settings import Settings
 from rt_predictor_formats.errors import Problem
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
@@ -39,6 +40,7 @@ def test_a_call_whose_turn_is_too_late_is_refused_with_when_to_try_again(
             refused = refusal(lambda: client.prediction.Predict(PredictRequest(job=job()), timeout=30))
         assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
         assert refused.retry_seconds > 0
+        assert client.value('rtpredictor_calls_refused_total{reason="overloaded"}') == 1
         assert all(call.result().forecast.median_seconds > 0 for call in held)
 
 
@@ -47,7 +49,7 @@ def test_a_call_that_ended_while_it_waited_for_its_turn_is_not_worked_on() -> No
         def is_active(self) -> bool:
             return False
 
-    limits = Limits(Settings(), Admission(1, 1.0))
+    limits = Limits(Settings(), Admission(1, 1.0), Metrics())
     context: Any = Ended()
     with pytest.raises(Problem, match="CALL_ENDED"), limits._single("Predict", context):
         pytest.fail("it was worked on")

@@ -95,6 +95,7 @@ def test_more_streams_than_the_limit_are_refused_and_calls_still_answered(served
         refused = refusal(lambda: next(client.prediction.PredictStream(iter([]))))
         assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS")
         assert "RT_PREDICTOR_MAX_STREAMS" in refused.parts["remedy"]
+        assert client.value('rtpredictor_calls_refused_total{reason="too_many_streams"}') == 1
         assert client.prediction.PredictBatch(PredictBatchRequest(jobs=[job()])).results
         sent.send(None)
         assert list(first) == []

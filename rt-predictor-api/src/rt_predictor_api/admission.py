@@ -33,15 +33,22 @@ class Admission:
     most: how many work at a time.
     seconds: how long one may wait while the queue stands.
     burst: how long one may wait otherwise.
+    on_refused: called for each that waited for too long.
     """
 
     def __init__(
-        self, most: int, seconds: float, burst: float = BURST_SECONDS, clock: Callable[[], float] = monotonic
+        self,
+        most: int,
+        seconds: float,
+        burst: float = BURST_SECONDS,
+        clock: Callable[[], float] = monotonic,
+        on_refused: Callable[[], object] = lambda: None,
     ) -> None:
         self._most = most
         self._seconds = seconds
         self._burst = burst
         self._clock = clock
+        self._on_refused = on_refused
         self._prompt = clock()
         self._working = 0
         self._waiting: deque[tuple[float, Future[bool]]] = deque()
@@ -58,6 +65,7 @@ class Admission:
         """
         turn = self._asked()
         if turn is not None and not self._comes(turn):
+            self._on_refused()
             raise Problem(
                 "OVERLOADED",
                 "more calls come than can be answered",

@@ -153,10 +153,15 @@ TABLE = OWN + SUPERVISED
 """All of them. Labels never hold what a caller sent."""
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
+    DEGRADED: [("history_unavailable",), ("no_wallclock_requested",)],
     FORECAST_CACHE: [("hit",), ("miss",)],
     MODEL_LOADS: [("adopted",), ("refused",)],
     CALLS_REFUSED: [
-        (reason,) for reason in ("token_missing", "token_unknown", "scope_missing", "rate_exceeded", "message_late")
+        (reason,)
+        for reason in (
+            *("token_missing", "token_unknown", "scope_missing"),
+            *("rate_exceeded", "message_late", "overloaded", "too_many_streams"),
+        )
     ],
     SECURITY_RELOADS: [(file, outcome) for file in ("certificate", "access file") for outcome in ("taken", "refused")],
     REPORTS: [("accepted",), ("duplicate",), ("rejected",)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -163,7 +164,7 @@ class Service:
                 CallMetrics(self._metrics, settings.request_log_level),
                 *self._guard.first,
                 Errors(),
-                Limits(settings, Admission(settings.max_active_calls, settings.max_wait_seconds)),
+                Limits(settings, self._admission(), self._metrics),
                 Streams(settings),
                 *self._guard.last,
             ],
@@ -182,6 +183,10 @@ class Service:
             ],
             maximum_concurrent_rpcs=calls,
         )
+
+    def _admission(self) -> Admission:
+        refused = partial(self._metrics.count, metrics.CALLS_REFUSED, "overloaded")
+        return Admission(self._settings.max_active_calls, self._settings.max_wait_seconds, on_refused=refused)
 
     def _register(self) -> None:
         server, engine, settings = self._grpc, self._engine, self._settings

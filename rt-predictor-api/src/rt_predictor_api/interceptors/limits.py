@@ -10,9 +10,11 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from rt_predictor_api import metrics
 from rt_predictor_api.admission import Admission
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
 from rt_predictor_api.interceptors.errors import DOMAIN
+from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.settings import Settings, variable
 from rt_predictor_formats.errors import Problem
 
@@ -23,9 +25,10 @@ TRANSPORT_SLACK = 2
 class Limits(OwnCalls):
     """Refuses what is too large or too much, before any work is done for it."""
 
-    def __init__(self, settings: Settings, admission: Admission, package: str = DOMAIN) -> None:
+    def __init__(self, settings: Settings, admission: Admission, counted: Metrics, package: str = DOMAIN) -> None:
         super().__init__(package)
         self._admission = admission
+        self._metrics = counted
         self._largest = settings.max_message_bytes
         self._most_streams = settings.max_streams
         self._streams = BoundedSemaphore(settings.max_streams)
@@ -45,6 +48,7 @@ class Limits(OwnCalls):
     @contextmanager
     def _stream(self, _method: str, _context: grpc.ServicerContext) -> Iterator[None]:
         if not self._streams.acquire(blocking=False):
+            self._metrics.count(metrics.CALLS_REFUSED, "too_many_streams")
             raise Problem(
                 "TOO_MANY_STREAMS",
                 f"{self._most_streams} streams are open already",
