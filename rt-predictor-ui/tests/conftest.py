@@ -114,10 +114,37 @@ def peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def page(peer: Peer) -> AppTest:
-    """Return the page as the launcher shows it, with the service there."""
+def opened(peer: Peer) -> AppTest:
+    """Return the pages that the launcher shows, before the first run, with the service there."""
     assert peer.port
-    return AppTest.from_file(str(LAUNCHER), default_timeout=30).run()
+    return AppTest.from_file(str(LAUNCHER), default_timeout=30)
+
+
+@pytest.fixture
+def page(opened: AppTest) -> AppTest:
+    """Return the first page."""
+    return opened.run()
+
+
+def find_field(page: AppTest, name: str) -> Any:
+    kinds = ("text_input", "number_input", "text_area", "selectbox", "toggle", "slider")
+    return next(widget for kind in kinds for widget in page.get(kind) if widget.label == name)
+
+
+def click(page: AppTest, name: str) -> AppTest:
+    return next(button for button in page.button if button.label == name).click().run()
+
+
+@pytest.fixture
+def field() -> Callable[[AppTest, str], Any]:
+    """Return what finds a widget by its label."""
+    return find_field
+
+
+@pytest.fixture
+def press() -> Callable[[AppTest, str], AppTest]:
+    """Return what clicks a button by its label and runs the page."""
+    return click
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TypeVar
 
@@ -16,9 +16,13 @@ from rt_predictor_ui.text import LABELS, memory_text
 
 T = TypeVar("T")
 
+RISK = "risk"
+"""Key of the accepted risk [percent]."""
+
 DEFAULT_RISK = 10
 """Risk that the form begins with [percent]."""
 
+_TEXTS = ("user", "wallclock_req", "partition", "name", "mem_req", "account", "qos", "work_dir")
 _COUNTS = ("nodes_req", "processors_req", "gpus_req")
 _MOST = 1_000_000
 _TIME_HELP = "In any of Slurm's forms: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS."
@@ -85,6 +89,12 @@ def fill_form(script: str) -> JobRequest:
     return request
 
 
+def set_form(values: Mapping[str, str | int]) -> None:
+    """Make the form show these values, by column, and nothing else; to be called before the form is shown."""
+    for column in (*_TEXTS, *_COUNTS):
+        st.session_state[_key(column)] = values.get(column, None if column in _COUNTS else "")
+
+
 def _key(column: str) -> str:
     return f"job_{column}"
 
@@ -99,13 +109,22 @@ def _parsed(column: str, text: str, parse: Callable[[str], T]) -> T | None:
 
 
 def _text(column: str, *, placeholder: str | None = None, help_text: str | None = None) -> None:
-    st.text_input(LABELS[column], key=_key(column), placeholder=placeholder, help=help_text)
+    st.text_input(LABELS[column], key=_key(column), placeholder=placeholder, help=help_text, persist_state="session")
 
 
 def _count(column: str, *, least: int) -> None:
-    st.number_input(LABELS[column], key=_key(column), min_value=least, max_value=_MOST, value=None, step=1)
+    st.number_input(
+        LABELS[column],
+        key=_key(column),
+        min_value=least,
+        max_value=_MOST,
+        value=None,
+        step=1,
+        persist_state="session",
+    )
 
 
 def _risk() -> int:
     label = "Accepted risk that the recommended time is too short"
-    return st.slider(label, 1, 50, DEFAULT_RISK, key="risk", format="%d %%", help=_RISK_HELP)
+    st.session_state.setdefault(RISK, DEFAULT_RISK)
+    return st.slider(label, 1, 50, key=RISK, format="%d %%", help=_RISK_HELP, persist_state="session")

@@ -5,23 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from rt_predictor_formats.errors import Problem
-from rt_predictor_ui import backend
+from rt_predictor_ui import backend, link
 from rt_predictor_ui.components.forecast_view import forecast_view
-from rt_predictor_ui.components.job_form import fill_form, job_form
+from rt_predictor_ui.components.job_form import RISK, fill_form, job_form, set_form
 from rt_predictor_ui.components.problem_box import problem_box
 from rt_predictor_ui.text import escape, request_words
 
-LOOK_SECONDS = 5
-"""How often an open page asks whether the service is there [s]: so it recovers without being touched."""
-
-_ANSWER, _NOTE, _SCRIPT = "answer", "script_note", "script"
+_ANSWER, _NOTE, _SCRIPT, _LINK = "answer", "script_note", "script", "link"
 
 
 def render() -> None:
     """Show the page."""
     st.title("How long will this job run?")
     st.markdown("Describe the job as you would submit it; nothing is submitted.")
-    _service()
+    _follow_link()
     _script()
     try:
         sent = job_form()
@@ -29,6 +26,7 @@ def render() -> None:
             st.session_state.pop(_ANSWER, None)  # an earlier answer would be taken for this one's
             with st.spinner("Asking the service"):
                 st.session_state[_ANSWER] = (backend.forecast(*sent), sent[0])
+            _show_link(link.to_query(*sent))
     except Problem as problem:
         st.session_state.pop(_ANSWER, None)
         _not_predicted(problem)
@@ -36,15 +34,26 @@ def render() -> None:
         forecast_view(*st.session_state[_ANSWER])
 
 
-@st.fragment(run_every=LOOK_SECONDS)
-def _service() -> None:
-    """Show which model answers, or that none does and what to do."""
-    try:
-        model = backend.current_model()
-    except Problem as problem:
+def _follow_link() -> None:
+    """Fill the form with what the address says, once: what is typed afterwards stays."""
+    query = {name: value for name, value in st.query_params.items() if name in {*link.COLUMNS, link.RISK}}
+    if not query or query == st.session_state.get(_LINK):
+        return
+    st.session_state[_LINK] = query
+    st.session_state.pop(_ANSWER, None)
+    values, problems = link.from_query(query)
+    set_form(values)
+    risk = link.risk_from(query)
+    if risk is not None:
+        st.session_state[RISK] = round(100 * risk)
+    for problem in problems:
         problem_box(problem)
-    else:
-        st.caption(f"The service answers with a model of {model.jobs:,} jobs.")
+
+
+def _show_link(query: dict[str, str]) -> None:
+    """Put the job into the address, so that it can be shared."""
+    st.session_state[_LINK] = query
+    st.query_params.from_dict(query)
 
 
 def _not_predicted(problem: Problem) -> None:
