@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,9 +24,11 @@ from rtpredictor.v1 import (
     model_service_pb2_grpc,
     prediction_service_pb2,
     prediction_service_pb2_grpc,
+    problem_pb2,
 )
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "src" / "app.py"
+MOST_NODES = 1000
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -40,6 +43,8 @@ class Peer:
     degraded: int = 0
     health: Any = None
     server: Any = None
+    flow: threading.Event = field(default_factory=threading.Event)
+    """Streams wait until it is set."""
 
     def forecast(self, request: Any) -> forecast_pb2.Forecast:
         """Return quantiles that are shares of 10 h; the chance to exceed is known where a time was requested."""
@@ -95,6 +100,23 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort_with_status(self._peer.refusal())
         return prediction_service_pb2.PredictResponse(forecast=self._peer.forecast(request))
 
+    def PredictStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        for request in requests:
+            self._peer.requests.append(request)
+            self._peer.flow.wait(60)
+            if self._peer.refused:
+                context.abort_with_status(self._peer.refusal())
+            yield prediction_service_pb2.PredictStreamResponse(
+                results=[self._result(job, request.risk) for job in request.jobs]
+            )
+
+    def _result(self, job: Any, risk: float) -> Any:
+        if job.nodes_req > MOST_NODES:
+            violation = problem_pb2.FieldViolation(field="nodes_req", description=f"must be at most {MOST_NODES}")
+            return prediction_service_pb2.PredictResult(error=problem_pb2.RowError(violations=[violation]))
+        request = prediction_service_pb2.PredictRequest(job=job, risk=risk)
+        return prediction_service_pb2.PredictResult(forecast=self._peer.forecast(request))
+
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):
     def GetModel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
@@ -104,12 +126,14 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
 @pytest.fixture
 def peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Peer]:
     running = Peer()
+    running.flow.set()
     running.start()
     monkeypatch.setenv("RT_PREDICTOR_ADDRESS", f"127.0.0.1:{running.port}")
     monkeypatch.setenv("RT_PREDICTOR_TIMEOUT_SECONDS", "5")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     yield running
     st.cache_resource.clear()
+    running.flow.set()
     running.stop()
 
 

@@ -59,7 +59,7 @@ def test_nothing_is_asked_of_other_machines(visit: Any, example: dict[str, Any])
 def test_a_pasted_script_keeps_what_was_typed(visit: Any) -> None:
     page = visit.page
     page.get_by_label("User", exact=True).fill("ada")
-    page.get_by_text("Paste a job script").click()
+    page.get_by_text("Use a job script").click()
     page.get_by_label("Job script").fill("#!/bin/bash\n#SBATCH --time=90 --nodes=3\nsrun a.out\n")
     page.get_by_role("button", name="Fill the form").click()
     page.get_by_text("The form now asks for 3 nodes, 1 h 30 min requested.").wait_for(timeout=SLOW)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import streamlit as st
 
-from rt_predictor_client import CircuitOpen, Client, Config, Forecast, ModelInfo, TimedOut, Unreachable, load_config
+from rt_predictor_client import (
+    CircuitOpen,
+    Client,
+    Config,
+    Forecast,
+    ModelInfo,
+    RowError,
+    TimedOut,
+    Unreachable,
+    load_config,
+)
 from rt_predictor_formats.errors import Problem
 from rt_predictor_formats.sbatch import JobRequest
 
 PROBE_SECONDS = 3.0
 """Longest wait for the service's state [s]: it is asked each time a page is shown."""
 
-AWAY = "UNREACHABLE"
-"""Code of the problem that no service answers."""
 
+class Away(Problem):
+    """No service is there that can answer: the same call may be answered later."""
+
+
+_UNREACHABLE = "UNREACHABLE"
 _NOT_STARTED = (
     "start the API with `make start`, or set `RT_PREDICTOR_ADDRESS` to where it runs and start this page again"
 )
@@ -29,6 +42,16 @@ def forecast(request: JobRequest, risk: float) -> Forecast:
     """Return the forecast of a job at an accepted risk in [0.01, 0.5]; raises Problem."""
     with _failures():
         return _client().predict(request, risk)
+
+
+def forecasts(requests: Sequence[JobRequest], risk: float) -> list[Forecast]:
+    """Return the forecasts of several jobs, asked in one call; raises Problem, for the first that is refused too."""
+    with _failures():
+        answers = list(_client().predict_many(requests, risk))
+    refused = next((answer for answer in answers if isinstance(answer, RowError)), None)
+    if refused is not None:
+        raise Problem("ROW_REFUSED", str(refused), remedy="change the request")
+    return [answer for answer in answers if isinstance(answer, Forecast)]
 
 
 def current_model() -> ModelInfo:
@@ -59,7 +82,7 @@ def _failures() -> Iterator[None]:
         raise Problem(error.code, error.thing, place=error.place, remedy=_SLOW) from error
     except CircuitOpen as error:
         remedy = f"{error.remedy}; if that does not help, {_NOT_STARTED}"
-        raise Problem(AWAY, error.thing, place=error.place, remedy=remedy) from error
+        raise Away(_UNREACHABLE, error.thing, place=error.place, remedy=remedy) from error
     except Unreachable as error:
-        remedy = _NOT_STARTED if error.code == AWAY else error.remedy
-        raise Problem(error.code, error.thing, place=error.place, remedy=remedy) from error
+        remedy = _NOT_STARTED if error.code == _UNREACHABLE else error.remedy
+        raise Away(error.code, error.thing, place=error.place, remedy=remedy) from error
