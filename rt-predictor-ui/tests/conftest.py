@@ -160,6 +160,20 @@ def click(page: AppTest, name: str) -> AppTest:
 
 
 @pytest.fixture
+def show(page: AppTest) -> Callable[[str], AppTest]:
+    """Return what goes to a page by the last part of its address, which is empty for the first page."""
+
+    def go(path: str) -> AppTest:
+        # AppTest.switch_page knows pages that are files alone
+        page._page_hash = next(
+            number for number, known in page._registered_pages.items() if known["url_pathname"] == path
+        )
+        return page.run()
+
+    return go
+
+
+@pytest.fixture
 def field() -> Callable[[AppTest, str], Any]:
     """Return what finds a widget by its label."""
     return find_field

@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from rt_predictor_ui.components.service_state import service_state
-from rt_predictor_ui.pages import predict
+from rt_predictor_ui.pages import batch, predict
 
 ICON = Path(__file__).with_name("icon.svg")
-"""The browser tab's picture; an icon by name would be fetched from another machine."""
+"""The browser tab's picture; an icon by name, here or of a page, would be fetched from another machine."""
 
 NAME = "rt-predictor"
 
@@ -18,7 +18,8 @@ NAME = "rt-predictor"
 def main() -> None:
     """Show the page that the address names, below the state of the service."""
     pages = [
-        st.Page(predict.render, title="Predict", url_path="predict", icon=":material/schedule:", default=True),
+        st.Page(predict.render, title="Predict", url_path="predict", default=True),
+        st.Page(batch.render, title="Batch", url_path="batch"),
     ]
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title=f"{chosen.title} - {NAME}", page_icon=str(ICON), layout="centered")

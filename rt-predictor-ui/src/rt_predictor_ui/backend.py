@@ -40,13 +40,13 @@ _NO_MODEL = "train one with `make train`; the service takes it within seconds"
 
 def forecast(request: JobRequest, risk: float) -> Forecast:
     """Return the forecast of a job at an accepted risk in [0.01, 0.5]; raises Problem."""
-    with _failures():
+    with failures():
         return _client().predict(request, risk)
 
 
 def forecasts(requests: Sequence[JobRequest], risk: float) -> list[Forecast]:
     """Return the forecasts of several jobs, asked in one call; raises Problem, for the first that is refused too."""
-    with _failures():
+    with failures():
         answers = list(_client().predict_many(requests, risk))
     refused = next((answer for answer in answers if isinstance(answer, RowError)), None)
     if refused is not None:
@@ -56,11 +56,16 @@ def forecasts(requests: Sequence[JobRequest], risk: float) -> list[Forecast]:
 
 def current_model() -> ModelInfo:
     """Return the model that answers now; raises Problem if there is none, or no service, within ``PROBE_SECONDS``."""
-    with _failures():
+    with failures():
         probe = _client(PROBE_SECONDS)
         if probe.health() != "SERVING":
             raise Problem("NO_MODEL", "the service has no model yet", place=probe.address, remedy=_NO_MODEL)
         return probe.model()
+
+
+def new_client() -> Client:
+    """Return a client that nobody else uses, for calls that are broken off by closing it; raises Problem."""
+    return Client.from_config(load_config())
 
 
 def _client(longest: float = float("inf")) -> Client:
@@ -74,8 +79,8 @@ def _open(config: Config) -> Client:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
-    """Turn remedies for a command line into such for a page."""
+def failures() -> Iterator[None]:
+    """Turn remedies for a command line into such for a page; raises Away where asking again may help."""
     try:
         yield
     except TimedOut as error:

@@ -26,6 +26,24 @@ LABELS: Mapping[str, str] = {
 }
 """What the form calls each canonical column."""
 
+MEANINGS: Mapping[str, str] = {
+    **{name: text for name, text in LABELS.items() if name != "risk"},
+    "wallclock_req": "Requested time [s]",
+    "time": "Requested time, in Slurm's forms",
+    "mem_req": "Memory over all nodes [MB]",
+    "submit_time": "Submit time",
+    "submit_line": "Command line",
+    "job_id": "Job id",
+    "nnodes": "Nodes, as sacct writes them",
+    "reqcpus": "Processors, as sacct writes them",
+    "reqmem": "ReqMem of sacct",
+    "reqtres": "ReqTRES of sacct",
+    "submit": "Submit of sacct",
+    "swf_memory": "Memory per processor [KB], of SWF",
+    "swf_queue": "Queue of SWF",
+}
+"""What the pages call each meaning that a column of a file can have."""
+
 _GIGABYTE = 1024
 _EXACT_BELOW = 10 * MINUTE
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$:&-])")

@@ -17,7 +17,7 @@ INNER: Final = (0.25, 0.75)
 """Levels of the inner band."""
 
 _INNER_SHARE: Final = INNER[1] - INNER[0]
-_HEIGHT: Final = 260
+_HEIGHT: Final = 340
 _MARKS: Final = {"median": FORECAST, "recommended": ADVICE, "requested": LIMIT}
 
 
@@ -96,7 +96,7 @@ def _lines(axis: Any, marks: dict[str, float]) -> Any:
     rows = [{"at": clipped(at), "line": name, "Run time": spoken_duration(at)} for name, at in marks.items()]
     names = [name for name in _MARKS if name in marks]
     colours = [_MARKS[name] for name in names]
-    legend = alt.Legend(orient="bottom", title=None, symbolSize=300, symbolStrokeWidth=3)
+    legend = alt.Legend(orient="bottom", title=None, symbolSize=250, symbolStrokeWidth=3, columns=2)
     dashes = [DASHES[colour] or [1, 0] for colour in colours]
     return (
         alt.Chart(_data(rows))
