@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 import streamlit as st
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, timestamp_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
@@ -32,6 +32,36 @@ MOST_NODES = 1000
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
+def made_models() -> list[Any]:
+    """Return a model with all that can be told of one, and an older one of which little is told."""
+    score, dial = model_service_pb2.MethodScore, model_service_pb2.DialMeasure
+    full = model_service_pb2.Model(
+        version="20260101T000000Z-00000000",
+        created_time=timestamp_pb2.Timestamp(seconds=1767225600),
+        jobs=100_000,
+        first_submit_time=timestamp_pb2.Timestamp(seconds=1750000000),
+        last_submit_time=timestamp_pb2.Timestamp(seconds=1760000000),
+        profile="quick",
+        members=[
+            model_service_pb2.Member(name="xgboost", weight=0.6),
+            model_service_pb2.Member(name="catboost", weight=0.4),
+        ],
+        scores=[
+            score(
+                name="ensemble", mae_hours=1.5, median_ae_minutes=9, under_rate=0.4, coverage_90=0.91, width_90_hours=7
+            ),
+            score(name="xgboost", mae_hours=1.6, median_ae_minutes=10, under_rate=0.41),
+            score(name="request", mae_hours=6, median_ae_minutes=90, under_rate=0.02),
+        ],
+        current=True,
+        dial=[
+            dial(risk=0.05, measured_rate=0.046, bound_to_request=0.82),
+            dial(risk=0.25, measured_rate=0.24),
+        ],
+    )
+    return [full, model_service_pb2.Model(version="20250101T000000Z-00000000", jobs=7)]
+
+
 @dataclass
 class Peer:
     """What the server saw, and how it shall answer."""
@@ -43,6 +73,7 @@ class Peer:
     degraded: int = 0
     health: Any = None
     server: Any = None
+    models: list[Any] = field(default_factory=made_models)
     flow: threading.Event = field(default_factory=threading.Event)
     """Streams wait until it is set."""
 
@@ -76,7 +107,7 @@ class Peer:
         """Listen, on the port of before if there was one."""
         self.server = grpc.server(ThreadPoolExecutor(4))
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(self), self.server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(), self.server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(self), self.server)
         self.health = health.HealthServicer()
         self.health.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
@@ -119,8 +150,14 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
     def GetModel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        return model_service_pb2.GetModelResponse(model=model_service_pb2.Model(version="v", jobs=100_000))
+        return model_service_pb2.GetModelResponse(model=next(iter(self._peer.models)))
+
+    def ListModels(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        return model_service_pb2.ListModelsResponse(models=self._peer.models)
 
 
 @pytest.fixture

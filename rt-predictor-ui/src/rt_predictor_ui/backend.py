@@ -63,6 +63,12 @@ def current_model() -> ModelInfo:
         return probe.model()
 
 
+def models() -> tuple[ModelInfo, ...]:
+    """Return all models that the service can answer with, newest first; raises Problem."""
+    with failures():
+        return _client().models()
+
+
 def new_client() -> Client:
     """Return a client that nobody else uses, for calls that are broken off by closing it; raises Problem."""
     return Client.from_config(load_config())
