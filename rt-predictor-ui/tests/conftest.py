@@ -76,6 +76,8 @@ class Peer:
     models: list[Any] = field(default_factory=made_models)
     flow: threading.Event = field(default_factory=threading.Event)
     """Streams wait until it is set."""
+    flowing: int = 0
+    """Messages of a stream that do not wait."""
 
     def forecast(self, request: Any) -> forecast_pb2.Forecast:
         """Return quantiles that are shares of 10 h; the chance to exceed is known where a time was requested."""
@@ -132,9 +134,10 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         return prediction_service_pb2.PredictResponse(forecast=self._peer.forecast(request))
 
     def PredictStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
-        for request in requests:
+        for number, request in enumerate(requests):
             self._peer.requests.append(request)
-            self._peer.flow.wait(60)
+            if number >= self._peer.flowing:
+                self._peer.flow.wait(60)
             if self._peer.refused:
                 context.abort_with_status(self._peer.refusal())
             yield prediction_service_pb2.PredictStreamResponse(

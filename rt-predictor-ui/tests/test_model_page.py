@@ -56,6 +56,12 @@ def test_charts_say_what_they_show(model: AppTest) -> None:
     ]
 
 
+def test_bars_are_of_fields_that_vega_can_find(model: AppTest) -> None:
+    bars = json.loads(model.get("vega_lite_chart")[0].proto.spec)
+    fields = {bars["encoding"][channel]["field"] for channel in ("x", "y")}
+    assert not any(mark in field for field in fields for mark in "[].")  # Vega would look for parts of a field
+
+
 def test_what_is_not_told_of_a_version_is_not_shown(model: AppTest, field: Any, words: Words) -> None:
     field(model, "Version").set_value("20250101T000000Z-00000000").run()
     assert "The service tells no scores of this model." in words(model)

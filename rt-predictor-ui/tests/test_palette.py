@@ -38,6 +38,13 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def faded(colour: str, background: str) -> str:
+    """Return what Streamlit makes of a caption: text of 60 % on its background."""
+    parts = [(int(one[i : i + 2], 16), share) for i in (1, 3, 5) for one, share in ((colour, 0.6), (background, 0.4))]
+    mixed = [round(a * share + b * rest) for (a, share), (b, rest) in zip(parts[::2], parts[1::2], strict=True)]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
 def seen(colour: str, kind: str) -> tuple[float, float, float]:
     """OKLab of a colour as it is seen without one kind of cone."""
     red, green, blue = (
@@ -72,6 +79,7 @@ def test_text_can_be_read(mode: str) -> None:
     for background in (theme["backgroundColor"], theme["secondaryBackgroundColor"]):
         assert contrast(theme["textColor"], background) >= 7
         assert contrast(theme["linkColor"], background) >= 4.5
+        assert contrast(faded(theme["textColor"], background), background) >= 4.5
         assert contrast(theme["borderColor"], background) >= 3
     assert contrast("#ffffff", theme["primaryColor"]) >= 4.5
     assert contrast(theme["primaryColor"], theme["backgroundColor"]) >= 3

@@ -62,7 +62,7 @@ def compared_rows(one: ModelInfo, other: ModelInfo) -> Rows:
     """Return what two models tell of themselves, side by side."""
     mine, theirs = _facts(one), _facts(other)
     names = dict.fromkeys((*mine, *theirs))
-    return [{"": name, one.version: mine.get(name, "-"), other.version: theirs.get(name, "-")} for name in names]
+    return [{"Figure": name, one.version: mine.get(name, "-"), other.version: theirs.get(name, "-")} for name in names]
 
 
 def before_current(models: Sequence[ModelInfo]) -> ModelInfo | None:

@@ -31,10 +31,10 @@ def batch_chart(counts: Sequence[tuple[str, int]]) -> alt.Chart:
     chart = alt.Chart(data, description=chart_words(counts)).mark_bar(color=FORECAST)
     encoded = chart.encode(
         x=alt.X("Jobs:Q", axis=alt.Axis(tickMinStep=1)),
-        y=alt.Y("Median run time:N", sort=names, title="Forecast median"),
+        y=alt.Y("Median run time:N", sort=names, title="Forecast median", axis=alt.Axis(labelOverlap=False)),
         tooltip=["Median run time:N", "Jobs:Q"],
     )
-    return cast("alt.Chart", encoded.properties(height=26 * len(names)))
+    return cast("alt.Chart", encoded.properties(height=alt.Step(24)).configure_mark(aria=False))
 
 
 def chart_words(counts: Sequence[tuple[str, int]]) -> str:

@@ -140,7 +140,7 @@ def _row(row: Mapping[str, Any], run: Run) -> dict[str, Any]:
         **shown,
         "Error": "",
         "Median": spoken_duration(row["median_seconds"]),
-        "9 in 10": f"{spoken_duration(row['lower_seconds'])} to {spoken_duration(row['upper_seconds'])}",
+        "Band": f"{spoken_duration(row['lower_seconds'])} to {spoken_duration(row['upper_seconds'])}",
         "Recommended": row["recommended_time"],
         "Killed at the limit": "" if chance is None else percent(chance),
         "Finished jobs known": row["history_jobs"],

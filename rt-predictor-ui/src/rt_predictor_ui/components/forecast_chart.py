@@ -36,7 +36,7 @@ def forecast_chart(forecast: Forecast, request_seconds: float | None) -> alt.Lay
         layers.insert(1, _band(axis, *inner, 0.3))
     layers.append(_lines(axis, marks))
     chart = alt.layer(*layers).properties(height=_HEIGHT, description=chart_words(forecast, request_seconds))
-    return cast("alt.LayerChart", chart.configure_view(stroke=None))
+    return cast("alt.LayerChart", chart.configure_view(stroke=None).configure_mark(aria=False))
 
 
 def chart_words(forecast: Forecast, request_seconds: float | None) -> str:

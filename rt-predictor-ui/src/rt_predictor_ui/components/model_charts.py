@@ -18,7 +18,7 @@ def score_chart(model: ModelInfo) -> alt.Chart:
     rows = [
         {
             "Method": score.name,
-            "Mean error [h]": score.mae_hours,
+            "mean_error": score.mae_hours,
             "Kind": kind(model, score.name),
             "own": score.name == ENSEMBLE,
         }
@@ -26,12 +26,12 @@ def score_chart(model: ModelInfo) -> alt.Chart:
     ]
     chart = alt.Chart(_data(rows), description=score_words(model)).mark_bar()
     encoded = chart.encode(
-        x=alt.X("Mean error [h]:Q"),
-        y=alt.Y("Method:N", sort=[score.name for score in model.scores], title=None),
+        x=alt.X("mean_error:Q", title="Mean error [h]"),
+        y=alt.Y("Method:N", sort=[score.name for score in model.scores], title=None, axis=alt.Axis(labelOverlap=False)),
         color=alt.condition("datum.own", alt.value(FORECAST), alt.value(OTHER)),
-        tooltip=["Method:N", "Kind:N", alt.Tooltip("Mean error [h]:Q", format=".2f")],
+        tooltip=["Method:N", "Kind:N", alt.Tooltip("mean_error:Q", title="Mean error [h]", format=".2f")],
     )
-    return cast("alt.Chart", encoded.properties(height=28 * len(rows) + 10))
+    return cast("alt.Chart", encoded.properties(height=alt.Step(24)).configure_mark(aria=False))
 
 
 def score_words(model: ModelInfo) -> str:
@@ -58,7 +58,8 @@ def dial_chart(dial: Sequence[DialMeasure]) -> alt.LayerChart:
     equal = alt.Chart(_data(ends)).mark_line(color=LIMIT, strokeDash=DASHES[LIMIT]).encode(x=x, y=y)
     points = alt.Chart(_data(rows)).mark_line(color=FORECAST, point=alt.OverlayMarkDef(color=FORECAST, size=60))
     curve = points.encode(x=x, y=y, tooltip=["Accepted risk:N", "Killed, measured:N"])
-    return cast("alt.LayerChart", alt.layer(equal, curve).properties(height=300, description=dial_words(dial)))
+    chart = alt.layer(equal, curve).properties(height=300, description=dial_words(dial))
+    return cast("alt.LayerChart", chart.configure_mark(aria=False))
 
 
 def dial_words(dial: Sequence[DialMeasure]) -> str:
