@@ -39,7 +39,7 @@ def test_the_template_is_understood_and_forecast(batch: AppTest, press: Any, wor
     give(batch, TEMPLATE)
     assert "**jobs.csv**: 2 rows, 9 columns" in words(batch)
     shown = batch.dataframe[0].value
-    assert (shown["user"][0], shown["wallclock_req"][0], shown["wallclock_req"][1]) == ("ada", "86400", "5400")
+    assert (list(shown["User"]), list(shown["Requested time [s]"])) == (["ada", "bob"], ["86400", "5400"])
     press(batch, "Predict 2 rows")
     run_until(batch, lambda: "Done: 2 of 2 rows" in words(batch))
     assert [job.user for job in peer.requests[0].jobs] == ["ada", "bob"]
@@ -76,7 +76,7 @@ def test_a_file_without_a_known_column_can_be_mapped(batch: AppTest, field: Any,
     assert "No usable column" in words(batch)
     field(batch, "User").set_value("who").run()
     assert "No usable column" not in words(batch)
-    assert batch.dataframe[0].value["user"][0] == "ada"
+    assert batch.dataframe[0].value["User"][0] == "ada"
 
 
 def test_a_file_of_too_many_rows_says_what_to_do(batch: AppTest, words: Words, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,9 +72,13 @@ def _shown(row: Row | Problem, by: Meanings) -> dict[str, str]:
     if isinstance(row, Problem):
         return {"error": str(row)}
     try:
-        return {name: str(value) for name, value in to_job(row, by).items()}
+        return {name: _written(value) for name, value in to_job(row, by).items()}
     except Problem as problem:
         return {"error": str(problem)}
+
+
+def _written(value: object) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _text(content: bytes) -> TextIOWrapper:

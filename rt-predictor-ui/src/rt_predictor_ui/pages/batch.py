@@ -11,7 +11,7 @@ from rt_predictor_ui.components.batch_view import end_view, progress_view, resul
 from rt_predictor_ui.components.columns_form import columns_form
 from rt_predictor_ui.components.problem_box import problem_box
 from rt_predictor_ui.components.risk_slider import risk_slider
-from rt_predictor_ui.text import escape
+from rt_predictor_ui.text import MEANINGS, escape
 
 _UPLOAD, _RUN = "batch_upload", "batch_run"
 _PREVIEWED = 5
@@ -57,7 +57,8 @@ def _offer(upload: Upload, name: str, *, going: bool) -> None:
     st.markdown(f"**{escape(upload.name)}**: {upload.rows:,} rows, {len(upload.header)} columns")
     by = columns_form(upload, name)
     st.caption(f"The first {min(_PREVIEWED, upload.rows)} rows as they are understood:")
-    st.dataframe(preview(upload, by, _PREVIEWED), hide_index=True, alt="The first rows as they are understood")
+    shown = [{MEANINGS.get(name, name): cell for name, cell in row.items()} for row in preview(upload, by, _PREVIEWED)]
+    st.dataframe(shown, hide_index=True, alt="The first rows as they are understood")
     risk = risk_slider()
     rows = "1 row" if upload.rows == 1 else f"{upload.rows:,} rows"
     st.button(f"Predict {rows}", type="primary", on_click=_start, args=(upload, by, risk), disabled=going)
