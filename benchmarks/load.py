@@ -25,6 +25,7 @@ import numpy as np
 OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
 GOOD, REFUSED = "OK", "RESOURCE_EXHAUSTED"
 WARM_UP_CALLS = 20
+PYTHON = (sys.executable, str(Path(__file__)))
 LEAST_WAIT_SECONDS = 5.0
 """How long the replies of an open loop may stay out after its end."""
 
@@ -84,11 +85,13 @@ def encoded(*messages: bytes) -> list[str]:
     return [base64.b64encode(message).decode() for message in messages]
 
 
-def send(load: Load, processes: int = 1, expected: Sequence[str] = (GOOD, REFUSED)) -> Heard:
+def send(
+    load: Load, processes: int = 1, expected: Sequence[str] = (GOOD, REFUSED), program: Sequence[str] = PYTHON
+) -> Heard:
     """Send a load from so many processes, each its part of it; exits if a reply has another status than expected."""
     part = json.dumps({**asdict(load), "rate": load.rate / processes})
     with ThreadPoolExecutor(processes) as pool:
-        done = list(pool.map(lambda _: _in_a_process(part), range(processes)))
+        done = list(pool.map(lambda _: _in_a_process(program, part), range(processes)))
     whole = Heard()
     for heard in done:
         whole.calls.update(heard["calls"])
@@ -100,11 +103,10 @@ def send(load: Load, processes: int = 1, expected: Sequence[str] = (GOOD, REFUSE
     return whole
 
 
-def _in_a_process(load: str) -> dict[str, Any]:
-    program = [sys.executable, str(Path(__file__))]
+def _in_a_process(program: Sequence[str], load: str) -> dict[str, Any]:
     done = subprocess.run(program, input=load.encode(), stdout=subprocess.PIPE, check=False)
     if done.returncode:
-        raise SystemExit(f"error: {program[1]} ended with {done.returncode}")
+        raise SystemExit(f"error: {program[-1]} ended with {done.returncode}")
     return dict(json.loads(done.stdout))
 
 

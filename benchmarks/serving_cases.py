@@ -10,14 +10,16 @@ from typing import Any
 
 import grpc
 import numpy as np
+import pyarrow as pa
 
+from flooding import flood
 from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, send
 from natives import Natives
+from rt_predictor_client import Client
 from servers import empty, mlserver, mlserver_request, ours, peer_environment
 from serving_jobs import Asked
 
 PREDICT = "/rtpredictor.v1.PredictionService/Predict"
-BATCH = "/rtpredictor.v1.PredictionService/PredictBatch"
 STREAM = "/rtpredictor.v1.PredictionService/PredictStream"
 EMPTY = "/grpc.health.v1.Health/Check"
 MLSERVER = "/inference.GRPCInferenceService/ModelInfer"
@@ -31,6 +33,7 @@ OVERLOAD = 5
 IN_FLIGHT = 8
 MANY = 32
 CHUNK_ROWS = 250
+ARROW_CHUNK_ROWS = 2_000
 RATE = 200
 """Calls per second of the open loop."""
 
@@ -50,7 +53,7 @@ class Setting:
         heard: dict[str, list[Heard]] = {name: [] for name in sides}
         for _ in range(self.rounds):
             for name, load in sides.items():
-                heard[name].append(send(load))
+                heard[name].append(flood(load, self.work))
         return heard
 
     def load(self, address: str, method: str, sent: Sequence[bytes], **more: Any) -> Load:
@@ -138,26 +141,37 @@ def peer(setting: Setting) -> Iterator[dict[str, Any]]:
 
 
 def batch(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Measure all jobs as Arrow, client included, beside the libraries' calls on one core; and as a stream."""
+    """Measure all jobs as Arrow in one call, beside the libraries' calls on one core; and as streams, beside that call.
+
+    What is Arrow is measured from table to table, the client included.
+    """
     jobs, table = setting.asked.jobs.num_rows, setting.asked.table()
     natives = Natives(setting.asked.artifact.path / "members")
     chunks = setting.asked.in_chunks(CHUNK_ROWS)
-    took: list[tuple[float, float, float]] = []
-    with (
-        ours(setting.models, setting.work, forecast_cache_entries=0) as address,
-        grpc.insecure_channel(address, options=OPTIONS) as channel,
-    ):
-        call = channel.unary_unary(BATCH)
-        call(setting.asked.as_arrow())
-        for _ in range(setting.rounds):
-            begin = time.perf_counter()
-            call(setting.asked.as_arrow())
-            end = time.perf_counter() - begin
-            stream = send(setting.load(address, STREAM, chunks, stream=True))
-            took.append((end / jobs, _seconds(natives.said, [table]), 1 / (stream.per_second * jobs)))
-        arrow, library, streamed = (1 / float(np.median(column)) for column in zip(*took, strict=True))
-    yield row("batch", f"rows/s, {jobs:,} as Arrow", arrow, "library calls in process", library)
-    yield row("stream", f"rows/s, {CHUNK_ROWS} per message", streamed, "the same as Arrow", arrow)
+    took: list[tuple[float, ...]] = []
+    with ours(setting.models, setting.work, forecast_cache_entries=0) as address, Client(address) as client:
+        ways = (
+            lambda: map(client.predict_arrow, setting.asked.payloads(jobs)),
+            lambda: client.predict_arrow_many(setting.asked.payloads(ARROW_CHUNK_ROWS)),
+        )
+        for _ in range(setting.rounds + 1):
+            arrow = [_answered(way(), jobs) for way in ways]
+            rows = send(setting.load(address, STREAM, chunks, stream=True))
+            took.append((*arrow, 1 / rows.per_second, jobs * _seconds(natives.said, [table])))
+    whole, stream, rows, library = (jobs / float(np.median(column)) for column in zip(*took[1:], strict=True))
+    yield row("batch", f"rows/s, {jobs:,} as Arrow", whole, "library calls in process", library)
+    yield row("stream", f"rows/s, Arrow, {ARROW_CHUNK_ROWS:,} per message", stream, "in one call", whole)
+    yield row("stream", f"rows/s, rows, {CHUNK_ROWS} per message", rows, "Arrow in one call", whole)
+
+
+def _answered(answers: Iterator[bytes], jobs: int) -> float:
+    """Return how long it takes until all answers are read as tables [s]; exits where jobs are not forecast."""
+    begin = time.perf_counter()
+    tables = [pa.ipc.open_stream(answer).read_all() for answer in answers]
+    took = time.perf_counter() - begin
+    if (told := sum(table["error"].null_count for table in tables)) != jobs:
+        raise SystemExit(f"error: {told} of {jobs} jobs were forecast")
+    return took
 
 
 def workers(setting: Setting) -> Iterator[dict[str, Any]]:
@@ -166,8 +180,8 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
     for _ in range(setting.rounds):
         for number in (2, 1):
             with ours(setting.models, setting.work, "--workers", str(number), forecast_cache_entries=0) as address:
-                load = setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT)
-                heard.setdefault(number, []).append(send(load, processes=2))
+                load = setting.load(address, PREDICT, jobs, in_flight=MANY)
+                heard.setdefault(number, []).append(flood(load, setting.work, (GOOD, REFUSED, CUT)))
     two, one = (middle(heard[number], rate) for number in (2, 1))
     yield row("workers", "calls/s of 2 processes, saturated", two, "1 process", one)
 
@@ -177,24 +191,27 @@ def overload(setting: Setting) -> Iterator[dict[str, Any]]:
     jobs = setting.asked.one_by_one()
     heard: dict[str, list[Heard]] = {"quiet": [], "full": [], "over": []}
     recovered = []
-    room = {"max_concurrent_calls": 2 * MANY, "forecast_cache_entries": 0}
-    with ours(setting.models, setting.work, **room) as address:
+    with ours(setting.models, setting.work, forecast_cache_entries=0) as address:
         one = setting.load(address, PREDICT, jobs)
         for _ in range(setting.rounds):
-            heard["quiet"].append(send(one))
-            heard["full"].append(send(setting.load(address, PREDICT, jobs, in_flight=MANY)))
-            offered = OVERLOAD * heard["full"][-1].per_second
-            heard["over"].append(
-                send(setting.load(address, PREDICT, jobs, rate=offered), processes=4, expected=(GOOD, REFUSED, CUT))
-            )
+            heard["quiet"].append(flood(one, setting.work))
+            heard["full"].append(flood(setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT), setting.work))
+            far_more = setting.load(address, PREDICT, jobs, rate=OVERLOAD * heard["full"][-1].per_second)
+            heard["over"].append(flood(far_more, setting.work, (GOOD, REFUSED, CUT)))
             last = max(heard["over"][-1].sent, default=0.0)
-            recovered.append(_recovery(send(one), last, middle(heard["quiet"], percent(99))))
-    admitted, quiet = (middle(heard[name], percent(99)) for name in ("over", "quiet"))
+            recovered.append(_recovery(flood(one, setting.work), last, middle(heard["quiet"], percent(99))))
+    quiet = middle(heard["quiet"], percent(99))
     sent = middle(heard["over"], lambda one: one.calls.total() / one.seconds)
     yield row("overload", "calls/s sent", sent, "what it can do", middle(heard["full"], rate))
-    yield row("overload", "p99 ms of admitted calls", admitted, "unloaded", quiet)
+    yield row(
+        "overload", "calls/s answered", middle(heard["over"], rate), "what it can do", middle(heard["full"], rate)
+    )
+    for level in (50, 99):
+        yield row(
+            "overload", f"p{level} ms of answered calls", middle(heard["over"], percent(level)), "p99 unloaded", quiet
+        )
     yield row("overload", "share refused", middle(heard["over"], lambda one: one.share(REFUSED)))
-    yield row("overload", "share cut off instead", middle(heard["over"], lambda one: one.share(CUT)))
+    yield row("overload", "share cut off by the transport", middle(heard["over"], lambda one: one.share(CUT)))
     yield row("overload", "seconds until p99 of before", float(np.median(recovered)))
 
 

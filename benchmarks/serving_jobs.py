@@ -61,10 +61,16 @@ class Asked:
 
     def as_arrow(self) -> bytes:
         """Return one request for all jobs, as a client makes it of a table."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self.jobs.schema) as stream:
-            stream.write_table(self.jobs)
-        return messages.PredictBatchRequest(arrow_jobs=sink.getvalue().to_pybytes()).SerializeToString()
+        (payload,) = self.payloads(self.jobs.num_rows)
+        return messages.PredictBatchRequest(arrow_jobs=payload).SerializeToString()
+
+    def payloads(self, rows: int) -> Iterator[bytes]:
+        """Yield the jobs as Arrow IPC streams, so many jobs in each."""
+        for first in range(0, self.jobs.num_rows, rows):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, self.jobs.schema) as stream:
+                stream.write_table(self.jobs.slice(first, rows))
+            yield sink.getvalue().to_pybytes()
 
     def table(self) -> np.ndarray:
         """Return the rows of the features that the model uses, float32[jobs, features]."""

@@ -6,19 +6,24 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 
-from load import REFUSED, Heard, Load, encoded, send
+import flooding
+from flooding import flood, go
+from load import GOOD, REFUSED, Heard, Load, encoded, send
 from ours import train
 from rt_predictor_core.sources.synthetic import write_parquet
 from rtpredictor.v1 import prediction_service_pb2 as messages
 from serving import measure, text
-from serving_cases import CASES, Setting, _recovery, row
+from serving_cases import CASES, CUT, Setting, _recovery, row
 from serving_jobs import Asked
+
+needs_go = pytest.mark.skipif(go() is None, reason="needs Go, which builds the load")
 
 METHOD = "/test.Echo/Call"
 
@@ -66,6 +71,27 @@ def test_a_refusal_is_counted_and_takes_no_time_of_a_good_call() -> None:
     assert (heard.share(REFUSED), len(heard.took)) == (0.5, 25)
 
 
+@needs_go
+def test_a_flood_counts_and_times_as_the_other_load_does(tmp_path: Path) -> None:
+    good_and_bad = encoded(b"a", b"xRESOURCE_EXHAUSTED", b"xCANCELLED", b"b")
+    with echo() as address:
+        heard = flood(Load(address, METHOD, good_and_bad, seconds=0.5, rate=100.0), tmp_path, (GOOD, REFUSED, CUT))
+        callers = flood(Load(address, METHOD, encoded(b"a"), in_flight=3, seconds=0.3), tmp_path)
+        with pytest.raises(SystemExit, match="CANCELLED"):
+            flood(Load(address, METHOD, good_and_bad, seconds=0.1, rate=100.0), tmp_path)
+    assert heard.calls == {"OK": 25, "RESOURCE_EXHAUSTED": 13, "CANCELLED": 12}
+    assert len(heard.took) == len(heard.sent) == 25
+    assert 0.45 < max(heard.sent) - min(heard.sent) < 0.5
+    assert set(callers.calls) == {"OK"}
+    assert callers.calls["OK"] == len(callers.took) > 3
+
+
+def test_without_go_a_flood_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flooding, "_GO", ("no-such-command",))
+    with pytest.raises(SystemExit, match="go: not found"):
+        flood(Load("", METHOD, []), tmp_path)
+
+
 def test_any_other_status_ends_the_run() -> None:
     with echo() as address, pytest.raises(SystemExit, match="INTERNAL"):
         send(Load(address, METHOD, encoded(b"a", b"xINTERNAL"), seconds=0.2))
@@ -103,7 +129,14 @@ def test_jobs_as_messages_and_as_arrow_are_the_same_jobs(setting: Setting) -> No
 
 
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("name", [name for name in CASES if name != "peer"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=needs_go if name in {"unary", "workers", "overload"} else ())
+        for name in CASES
+        if name != "peer"
+    ],
+)
 def test_a_case_measures_both_sides(setting: Setting, name: str) -> None:
     rows = measure(setting, [name])
     assert rows

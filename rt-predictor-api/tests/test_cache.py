@@ -27,6 +27,7 @@ from rt_predictor_core.artifact.load import Artifact, load
 from rt_predictor_core.history import journal as events
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.forecast import Forecasts
+from rtpredictor.v1.forecast_pb2 import Forecast
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
 
 THREADS = 8
@@ -192,7 +193,8 @@ def told(
         one.adopt(fresh(artifacts[given_]))
         return None
     if what == "predict":
-        forecast = convert.forecast(one.predict(convert.asked_one(job(**given_), 0)), more)
+        forecast = Forecast()
+        convert.forecast(one.predict(convert.asked_one(job(**given_), 0)), more, forecast)
         return forecast.SerializeToString(deterministic=True)
     row = {**given_}
     identity = {"cluster": "", "job_id": row.pop("job_id"), "submit_time": row.pop("submit_time")}

@@ -68,6 +68,8 @@ def calls(client: Any, job: Any, event: Any) -> Any:
     yield lambda: client.prediction.PredictBatch(PredictBatchRequest(jobs=jobs))
     for payload in payloads():
         yield lambda payload=payload: client.prediction.PredictBatch(PredictBatchRequest(arrow_jobs=payload))
+        asked = PredictStreamRequest(arrow_jobs=payload)
+        yield lambda asked=asked: list(client.prediction.PredictStream(iter([asked])))
     yield from inference(client)
     yield lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=events)] * 2))
     yield lambda: client.model.GetModel(GetModelRequest(version=MARK))

@@ -106,6 +106,7 @@ def test_rows_are_counted_in_every_message(job: Any, event: Any, rows: int) -> N
     assert rows_of(PredictBatchRequest(jobs=[job()] * rows)) == rows
     assert rows_of(PredictBatchRequest(arrow_jobs=arrow_jobs(rows))) == rows
     assert rows_of(PredictStreamRequest(jobs=[job()] * rows)) == rows
+    assert rows_of(PredictStreamRequest(arrow_jobs=arrow_jobs(rows))) == rows
     assert rows_of(ReportJobsRequest(events=[event(1)] * rows)) == rows
     assert rows_of(PredictRequest(job=job())) == 0
 

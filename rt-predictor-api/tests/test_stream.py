@@ -59,7 +59,7 @@ def test_bad_rows_get_their_own_errors(client: Any, job: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "values"), [("jobs", {"jobs": []}), ("risk", {"risk": 0.9}), ("jobs", {"jobs": 501})]
+    ("field", "values"), [("oneof", {"jobs": []}), ("risk", {"risk": 0.9}), ("jobs", {"jobs": 501})]
 )
 def test_a_bad_message_ends_the_stream_after_what_was_answered(
     client: Any, job: Any, refusal: Any, field: str, values: dict[str, Any]

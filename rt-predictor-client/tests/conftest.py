@@ -137,7 +137,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             self._peer.requests.append(request)
             risk = request.risk if request.HasField("risk") else 0.05
             yield prediction_service_pb2.PredictStreamResponse(
-                results=[self._result(job, risk) for job in request.jobs]
+                results=[self._result(job, risk) for job in request.jobs], arrow_results=request.arrow_jobs[::-1]
             )
 
     def _result(self, job: Any, risk: float) -> Any:

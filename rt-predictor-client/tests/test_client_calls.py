@@ -173,6 +173,7 @@ def test_the_deadline_holds(peer: Any) -> None:
             lambda: hasty.predict(JOB),
             lambda: hasty.predict_remaining(JOB, 60),
             lambda: list(hasty.predict_many([JOB])),
+            lambda: list(hasty.predict_arrow_many([b"rows"] * 9)),
             lambda: hasty.report([EVENT]),
         ):
             began = time.monotonic()

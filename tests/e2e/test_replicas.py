@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from rt_predictor_client import Client
@@ -19,10 +20,23 @@ if TYPE_CHECKING:
 
 JOB = {"user": "ada", "wallclock_req": 7200, "nodes_req": 2, "name": "relax_01"}
 END = {**JOB, "job_id": "1", "submit_time": 1000, "start_time": 1100, "end_time": 1200, "state": "COMPLETED"}
+
+
+def arrow() -> bytes:
+    """Return jobs as an Arrow IPC stream."""
+    batch = pa.record_batch({"user": ["ada", "emmy"], "wallclock_req": [7200, 3600]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+ARROW = arrow()
 CALLS: dict[str, Callable[[Client], Any]] = {
     "Predict": lambda client: client.predict(JOB),
     "PredictRemaining": lambda client: client.predict_remaining(JOB, 60),
     "PredictStream": lambda client: list(client.predict_many([JOB] * 5)),
+    "PredictStream of Arrow": lambda client: list(client.predict_arrow_many([ARROW] * 5)),
     "ReportJobs": lambda client: client.report([END]),
     "GetModel": lambda client: client.model(),
     "ListModels": lambda client: client.models(),

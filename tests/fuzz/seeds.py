@@ -79,12 +79,14 @@ def of_calls() -> dict[str, list[Message]]:
     """Return valid messages by the full name of the method that takes them."""
     rows = prediction.PredictBatchRequest(jobs=[job(), job(user="new")], risk=0.1)
     columns = prediction.PredictBatchRequest(arrow_jobs=arrow_stream(arrow_table()))
+    some_rows = prediction.PredictStreamRequest(jobs=[job()], risk=0.3)
+    some_columns = prediction.PredictStreamRequest(arrow_jobs=columns.arrow_jobs, risk=0.3)
     named = {"name": "rt-predictor", "version": small_model.VERSION}
     own, public = "/rtpredictor.v1.", "/inference.GRPCInferenceService/"
     return {
         f"{own}PredictionService/Predict": [prediction.PredictRequest(job=job(), risk=0.3)],
         f"{own}PredictionService/PredictBatch": [rows, columns],
-        f"{own}PredictionService/PredictStream": [prediction.PredictStreamRequest(jobs=[job()], risk=0.3)],
+        f"{own}PredictionService/PredictStream": [some_rows, some_columns],
         f"{own}PredictionService/PredictRemaining": [
             prediction.PredictRemainingRequest(job=job(), elapsed_seconds=60.0, risk=0.3)
         ],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isnan, nan
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,8 +47,6 @@ NO_WALLCLOCK = "no_wallclock_requested"
 STALE = "history_unavailable"
 """How an Arrow answer says ``DEGRADED_REASON_HISTORY_UNAVAILABLE``."""
 
-_Told = TypeVar("_Told", forecast_pb2.Forecast, forecast_pb2.RemainingForecast)
-
 
 def asked_one(job: job_pb2.Job, as_of: int) -> Asked:
     """Return a single job that has been validated; without a submit time it is submitted at ``as_of``."""
@@ -68,19 +66,18 @@ def asked_rows(jobs: Iterable[job_pb2.Job], as_of: int) -> Asked:
     return Asked(Requests.from_rows(rows), positions, errors, [_identity(job) for _, job in good])
 
 
-def forecast(answer: Answer, risk: float) -> forecast_pb2.Forecast:
-    """Return the forecast of the only row."""
-    return _only(forecast_pb2.Forecast, answer, risk)
+def forecast(answer: Answer, risk: float, out: forecast_pb2.Forecast) -> None:
+    """Write the forecast of the only row into ``out``."""
+    _only(answer, risk, out)
 
 
-def remaining(answer: Answer, risk: float) -> forecast_pb2.RemainingForecast:
-    """Return what is left of the only row, which runs."""
-    out = _only(forecast_pb2.RemainingForecast, answer, risk)
+def remaining(answer: Answer, risk: float, out: forecast_pb2.RemainingForecast) -> None:
+    """Write what is left of the only row, which runs, into ``out``."""
+    _only(answer, risk, out)
     known = answer.forecasts.distribution
     (out.elapsed_seconds,) = known.elapsed.tolist()
     (out.share_outlasted,) = known.outlasted.tolist()
     (out.at_limit,) = known.at_limit.tolist()
-    return out
 
 
 def results(answer: Answer, risk: float, out: Any) -> None:
@@ -97,18 +94,16 @@ def results(answer: Answer, risk: float, out: Any) -> None:
             _fill(result.forecast, next(rows))
 
 
-def _only(kind: type[_Told], answer: Answer, risk: float) -> _Told:
-    out = kind()
-    out.CopyFrom(_shared(kind, answer, risk))
+def _only(answer: Answer, risk: float, out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast) -> None:
+    out.CopyFrom(_shared(type(out), answer, risk))
     (row,) = _rows(answer, risk)
     _fill(out, row)
-    return out
 
 
-def _shared(kind: type[_Told], answer: Answer, risk: float) -> _Told:
+def _shared(kind: Any, answer: Answer, risk: float) -> Any:
     """Return what all forecasts of an answer have in common, to be copied: that takes half the time of building it."""
     levels = tuple(answer.forecasts.levels.tolist())
-    return cast("_Told", _template(cast("Any", kind), levels, answer.version, answer.stale, risk))
+    return _template(kind, levels, answer.version, answer.stale, risk)
 
 
 @lru_cache(maxsize=256)
@@ -125,12 +120,12 @@ def _template(kind: Any, levels: tuple[float, ...], version: str, stale: bool, r
 def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
     """Yield the numbers of each good row, as Python numbers; times are from now on, but for the wallclock."""
     made = answer.forecasts
-    times = [made.quantiles, made.interval, made.median, made.most_likely]
+    *times, wallclock = made.told(risk)
     if made.elapsed is not None:
         times = [(column.T - made.elapsed).T for column in times]
     columns = (
         *times,
-        made.wallclock(risk),
+        wallclock,
         made.exceeds,
         made.wallclock_req,
         made.tier,
@@ -140,7 +135,7 @@ def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
 
 
 def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tuple[Any, ...]) -> None:
-    quantiles, interval, median, most_likely, wallclock, exceeds, requested, tier, jobs = row
+    quantiles, median, interval, most_likely, wallclock, exceeds, requested, tier, jobs = row
     out.median_seconds = median
     out.most_likely_seconds = most_likely
     out.interval.lower_seconds, out.interval.upper_seconds = interval
@@ -158,13 +153,13 @@ def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tupl
 def columns(answer: Answer, risk: float) -> dict[str, np.ndarray]:
     """Return what is said of the good rows but for the quantiles, by the names of the contract's Arrow answer."""
     made = answer.forecasts
-    unlimited = np.isnan(made.wallclock_req)
+    told, unlimited = made.told(risk), np.isnan(made.wallclock_req)
     return {
-        "median_seconds": made.median,
-        "most_likely_seconds": made.most_likely,
-        "lower_seconds": made.interval[:, 0],
-        "upper_seconds": made.interval[:, 1],
-        "recommended_wallclock_seconds": made.wallclock(risk).astype(np.uint32),
+        "median_seconds": told.median,
+        "most_likely_seconds": told.most_likely,
+        "lower_seconds": told.interval[:, 0],
+        "upper_seconds": told.interval[:, 1],
+        "recommended_wallclock_seconds": told.wallclock.astype(np.uint32),
         "probability_exceeds_request": np.where(unlimited, np.nan, made.exceeds),
         "tier": np.array(TIERS, object)[made.tier],
         "history_jobs": made.jobs.astype(np.uint32),

@@ -202,6 +202,6 @@ class Engine:
                 self._metrics.count(metrics.FORECASTS, TIERS[tier], by=jobs)
         if stale:
             self._metrics.count(metrics.DEGRADED, "history_unavailable", by=len(forecasts))
-        unlimited = int(np.isnan(forecasts.wallclock_req).sum())
+        unlimited = int(np.count_nonzero(np.isnan(forecasts.wallclock_req)))
         if unlimited:
             self._metrics.count(metrics.DEGRADED, "no_wallclock_requested", by=unlimited)

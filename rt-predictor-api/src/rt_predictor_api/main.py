@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -92,4 +93,10 @@ def _serve(flags: dict[str, Any], stop: Event) -> None:
         return
     from rt_predictor_api.server import Service
 
-    Service(chosen).run(stop)
+    Service(chosen).run(stop, settle)
+
+
+def settle() -> None:
+    """Spare the collector what is there once the service listens, which stays: 200,000 objects and more."""
+    gc.collect()
+    gc.freeze()

@@ -125,7 +125,8 @@ class Replica:
         for rows in (1, 3):
             requests = submitted([event] * rows)
             made = self.artifact.forecaster.forecast(requests, history.read(requests))
-            made.wallclock(0.1)
+            made.told(0.1)
+            made.given(made.wallclock_req).told(0.1)
             made.distribution.exceedance(made.wallclock_req)
             made.distribution.mode()
 

@@ -39,8 +39,13 @@ def work() -> None:
 
         chosen = settings.read({})
         logs.configure(chosen.log_level, worker=os.getpid())
+
+        def listening() -> None:
+            os.write(ready, READY)
+            main.settle()
+
         try:
-            Service(chosen, shared=True, place=place).run(stop, lambda: os.write(ready, READY))
+            Service(chosen, shared=True, place=place).run(stop, listening)
         except Problem as problem:
             structlog.get_logger().error("worker cannot go on", problem=str(problem))
             os.write(ready, json.dumps(vars(problem)).encode())

@@ -26,6 +26,15 @@ REPEATED_BYTES = 16 * 1024 * 1024
 KEEPALIVE_SECONDS = 30
 """How long a connection may be silent before it is probed [s]; the service lets a client ask every 10 s at most."""
 
+ATTEMPTS = 5
+"""How often a call is made at most where nothing answers."""
+
+FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS, BACKOFF_FACTOR = 0.1, 1.0, 2
+"""The pause after the first try, of which a random part is waited, the longest, and how it grows."""
+
+RETRIED = ("UNAVAILABLE", "CANCELLED")
+"""Statuses without an answer: gRPC's server cancels some calls that it has not begun, draining or having too many."""
+
 REPEATABLE: Mapping[str, tuple[str, ...]] = {
     # a forecast changes nothing; what is left of a stream that was answered in part, the client sends in another
     "rtpredictor.v1.PredictionService": ("Predict", "PredictBatch", "PredictStream", "PredictRemaining"),
@@ -43,12 +52,11 @@ SERVICE_CONFIG: dict[str, Any] = {
         {
             "name": [{"service": service, "method": name} for service, names in REPEATABLE.items() for name in names],
             "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                # gRPC's server answers CANCELLED to some calls that it has not begun, when it drains or has too many
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+                "maxAttempts": ATTEMPTS,
+                "initialBackoff": f"{FIRST_BACKOFF_SECONDS}s",
+                "maxBackoff": f"{MOST_BACKOFF_SECONDS}s",
+                "backoffMultiplier": BACKOFF_FACTOR,
+                "retryableStatusCodes": [*RETRIED],
             },
         }
     ],
@@ -64,7 +72,6 @@ A single service is asked all the same: what it answers says more than that it d
 """
 
 _OPTIONS = (
-    ("grpc.enable_retries", 1),
     ("grpc.per_rpc_retry_buffer_size", REPEATED_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
@@ -77,14 +84,15 @@ _OPTIONS = (
 )
 
 
-def open_channel(address: str, security: Security) -> grpc.Channel:
-    """Return a channel to one or several replicas; connects at the first call.
+def open_channel(address: str, security: Security, *, repeats: bool) -> grpc.Channel:
+    """Return a channel to one or several replicas, on which gRPC repeats calls or not; connects at the first call.
 
     Raises Problem TOKEN_IN_CLEAR, TLS_FILE_INVALID or ADDRESS_INVALID, and Unreachable for an unknown host.
     """
     several = len(_replicas(address)) > 1
     config = REPLICAS_CONFIG if several else SERVICE_CONFIG
     options: list[tuple[str, Any]] = [*_OPTIONS, ("grpc.service_config", json.dumps(config))]
+    options.append(("grpc.enable_retries", int(repeats)))
     if not security.encrypted:
         if security.token is not None:
             _require_loopback(address)

@@ -12,11 +12,12 @@ from typing import Any, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from rt_predictor_client.again import again
 from rt_predictor_client.breaker import Breaker
 from rt_predictor_client.channel import open_channel
 from rt_predictor_client.config import DEFAULT_TIMEOUT_SECONDS, BreakerPolicy, Config, Security
 from rt_predictor_client.errors import Unreachable, from_rpc
-from rt_predictor_client.feed import Feed
+from rt_predictor_client.feed import Answer, Feed, of_arrow, of_jobs
 from rt_predictor_client.requests import (
     Forecast,
     JobLike,
@@ -52,7 +53,7 @@ CHUNK_ROWS = 250
 
 
 class Client:
-    """A connection to the service, opened at the first call; usable from several threads and in ``with``.
+    """The service: connections that open at the first call, usable from several threads and in ``with``.
 
     ``address`` is ``host:port``, or several of them separated by commas: replicas, which are called in turn. What may
     be sent twice is tried again where a replica does not answer. ``timeout_seconds`` is the deadline of a call,
@@ -77,10 +78,12 @@ class Client:
         self._stream_timeout = max(timeout_seconds, stream_timeout_seconds)
         self._breaker = Breaker(breaker, address)
         self._metadata = () if security.token is None else (("authorization", f"Bearer {security.token}"),)
-        self._channel = open_channel(address, security)
+        self._channel = open_channel(address, security, repeats=True)
+        self._streams = open_channel(address, security, repeats=False)  # see again.py
         # the generated stubs are not typed for a synchronous channel alone
         self._prediction: Any = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._history: Any = history_service_pb2_grpc.HistoryServiceStub(self._channel)
+        self._prediction_streams: Any = prediction_service_pb2_grpc.PredictionServiceStub(self._streams)
+        self._history_streams: Any = history_service_pb2_grpc.HistoryServiceStub(self._streams)
         self._model: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
 
@@ -104,8 +107,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; calls under way end."""
+        """Close the connections; calls under way end."""
         self._channel.close()
+        self._streams.close()
 
     def predict(self, job: JobLike, risk: float | None = None) -> Forecast:
         """Return the forecast of one job; ``risk`` in [0.01, 0.5] is the service's own if None."""
@@ -130,32 +134,50 @@ class Client:
         """
         if chunk_rows < 1:
             raise ValueError("chunk_rows must be at least 1")
-        feed = Feed(jobs, risk, chunk_rows)
+        yield from self._streamed(Feed(of_jobs(jobs, risk, chunk_rows)))
+
+    def predict_arrow_many(self, payloads: Iterable[bytes], risk: float | None = None) -> Iterator[bytes]:
+        """Yield the forecasts of each Arrow IPC stream as another, in order and as the answers come.
+
+        Each is what ``predict_arrow`` takes and returns, of a thousand rows or more: small ones are slower.
+        ``payloads`` is read as the jobs of ``predict_many`` are, and a stream that breaks off goes on as there. One
+        that the service refuses ends the whole, after what was answered before.
+        """
+        return self._streamed(Feed(of_arrow(payloads, risk)))
+
+    def _streamed(self, feed: Feed[Answer]) -> Iterator[Answer]:
+        """Yield the answers to all chunks, in as many calls as that takes."""
         end, going = monotonic() + self._stream_timeout, True
         while going:
             before = feed.answered
             try:
-                yield from self._stream(feed, end - monotonic())
+                yield from self._stream(feed, max(0.0, end - monotonic()))
                 going = False
             except Unreachable as error:
-                # gRPC itself tries again what was not answered at all
+                # what was not answered at all has been tried again
                 if type(error) is not Unreachable or feed.answered == before:
                     raise
         yield from feed.rest()
 
-    def _stream(self, feed: Feed, timeout: float) -> Iterator[Forecast | RowError]:
-        """Yield the results of one call, from the first row that was not answered yet."""
-        call = None
+    def _stream(self, feed: Feed[Answer], timeout: float) -> Iterator[Answer]:
+        """Yield the answers of one call, from the first chunk that was not answered yet."""
+        call: Any = None
+
+        def begin(seconds: float) -> list[Any]:
+            nonlocal call
+            call = self._prediction_streams.PredictStream(
+                feed.requests(seconds), timeout=seconds, metadata=self._metadata
+            )
+            return list(islice(call, 1))
+
         try:
             with self._failures():
                 with self._breaker.calling():  # the first answer says whether the service is there
-                    call = self._prediction.PredictStream(
-                        feed.requests(), timeout=max(timeout, 0.0), metadata=self._metadata
-                    )
-                    first = list(islice(call, 1))
+                    first = again(begin, timeout)
                 for response in chain(first, call):
                     yield from feed.answers(response)
         finally:
+            feed.end()
             if call is not None:
                 call.cancel()
 
@@ -189,9 +211,14 @@ class Client:
 
     def _report(self, messages: list[job_pb2.JobEvent]) -> ReportResult:
         starts = range(0, len(messages), CHUNK_ROWS)
-        chunks = (history_service_pb2.ReportJobsRequest(events=messages[i : i + CHUNK_ROWS]) for i in starts)
         timeout = min(self._stream_timeout, self._timeout * len(starts))
-        return report_result(self._ask(self._history.ReportJobs, chunks, timeout))
+
+        def send(seconds: float) -> Any:
+            chunks = (history_service_pb2.ReportJobsRequest(events=messages[i : i + CHUNK_ROWS]) for i in starts)
+            return self._history_streams.ReportJobs(chunks, timeout=seconds, metadata=self._metadata)
+
+        with self._failures(), self._breaker.calling():
+            return report_result(again(send, timeout))
 
     def model(self, version: str = "") -> ModelInfo:
         """Return what is known of a model; the one that answers now by default. Raises NotFound."""

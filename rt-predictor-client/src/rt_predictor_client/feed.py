@@ -1,53 +1,93 @@
-"""The rows of a stream: on their way to the service, and answered; a stream that breaks off goes on in another call."""
+"""The messages of a stream, on their way to the service and answered; one that breaks off goes on in another call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from threading import Lock
+from threading import Condition, Lock
+from time import monotonic
+from typing import Generic, Protocol, TypeVar
 
 from rt_predictor_client.errors import ClientError
 from rt_predictor_client.requests import Forecast, JobLike, RowError, forecast, job_message, problem_error, row_error
 from rt_predictor_formats.errors import Problem
-from rtpredictor.v1 import job_pb2, prediction_service_pb2
+from rtpredictor.v1 import job_pb2
+from rtpredictor.v1.prediction_service_pb2 import PredictStreamRequest, PredictStreamResponse
+
+Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+MOST_UNANSWERED = 4
+"""Messages on the way: some being worked on and answered, while others are made and sent."""
+
+_SLACK_SECONDS = 1.0
+"""How long after its deadline a call still waits to send."""
+
+_NOTHING = PredictStreamResponse()
+"""What is answered to a chunk that was not sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Rows of one message: the position of each, or why it was not sent; no ``message`` if none of them was."""
+class Chunk(Protocol[Answer_co]):
+    """What one message holds; no ``message`` if none of it can be sent."""
 
-    rows: list[int | RowError]
-    message: prediction_service_pb2.PredictStreamRequest | None
+    @property
+    def message(self) -> PredictStreamRequest | None:
+        """The message."""
+
+    def answers(self, response: PredictStreamResponse) -> Iterator[Answer_co]:
+        """Yield what its message was answered; raises ClientError for an answer to something else."""
 
 
-class Feed:
-    """Jobs on their way to the service, and those that stay behind because they cannot be sent.
+class Feed(Generic[Answer]):
+    """Chunks on their way to the service, kept until they are answered: each call begins with the first that is not.
 
-    Chunks are kept until they are answered: each call begins with the first that is not.
+    A call sends no more than ``MOST_UNANSWERED`` messages whose answers nobody has taken: without that gRPC would go on
+    until megabytes were under way, and the service work ahead of a caller who does not read.
     """
 
-    def __init__(self, jobs: Iterable[JobLike], risk: float | None, chunk_rows: int) -> None:
-        self._jobs = enumerate(jobs)
-        self._risk = risk
-        self._chunk_rows = chunk_rows
-        # gRPC reads the jobs of each call on a thread of its own, and that of a broken call may be in the middle of it
+    def __init__(self, chunks: Iterator[Chunk[Answer]]) -> None:
+        self._unread = chunks
+        # gRPC reads the chunks of each call on a thread of its own; that of a broken call may be in the middle of it
         self._reading = Lock()
-        self._chunks: dict[int, _Chunk] = {}
+        self._chunks: dict[int, Chunk[Answer]] = {}
         self._read = 0
         self._failure: BaseException | None = None
+        self._taken = Condition()
+        self._call = 0
+        self._heard = 0
         self.answered = 0
         """Chunks that have been answered."""
 
-    def requests(self) -> Iterator[prediction_service_pb2.PredictStreamRequest]:
-        """Yield the messages of a call, those of an earlier one that were not answered first."""
-        number = self.answered
-        while (chunk := self._chunk(number)) is not None:
+    def requests(self, seconds: float) -> Iterator[PredictStreamRequest]:
+        """Return the messages of a call of so many seconds, those of an earlier one that were not answered first."""
+        self.end()
+        # a call that is not over would be taken to have sent all
+        return self._requests(self._call, self.answered, monotonic() + seconds + _SLACK_SECONDS)
+
+    def end(self) -> None:
+        """Let what still waits to send in the call end."""
+        with self._taken:
+            self._call += 1
+            self._heard = 0
+            self._taken.notify_all()
+
+    def _requests(self, call: int, number: int, until: float) -> Iterator[PredictStreamRequest]:
+        sent = 0
+        while self._room(call, sent, until) and (chunk := self._chunk(number)) is not None:
             number += 1
             if chunk.message is not None:
+                sent += 1
                 yield chunk.message
 
-    def _chunk(self, number: int) -> _Chunk | None:
+    def _room(self, call: int, sent: int, until: float) -> bool:
+        """Wait until one more message may be sent; False where the call is over."""
+        with self._taken:
+            return self._taken.wait_for(
+                lambda: call != self._call or sent - self._heard < MOST_UNANSWERED, until - monotonic()
+            ) and (call == self._call)
+
+    def _chunk(self, number: int) -> Chunk[Answer] | None:
         """Return a chunk; None after the last, and for a call whose chunks another has had answered."""
         with self._reading:
             if number == self._read:
@@ -56,58 +96,89 @@ class Feed:
 
     def _read_on(self) -> None:
         try:
-            rows = list(islice(self._jobs, self._chunk_rows))
-            if rows:
-                self._chunks[self._read] = self._convert(rows)
+            if (chunk := next(self._unread, None)) is not None:
+                self._chunks[self._read] = chunk
                 self._read += 1
         except Exception as failure:  # noqa: BLE001 - gRPC would swallow it on its thread; rest() raises it
             self._failure = failure
 
-    def _convert(self, jobs: list[tuple[int, JobLike]]) -> _Chunk:
-        messages: list[job_pb2.Job] = []
-        rows: list[int | RowError] = []
-        for position, job in jobs:
-            try:
-                messages.append(job_message(job))
-                rows.append(position)
-            except Problem as problem:
-                rows.append(problem_error(problem, position))
-        request = prediction_service_pb2.PredictStreamRequest(jobs=messages, risk=self._risk) if messages else None
-        return _Chunk(rows, request)
+    def answers(self, response: PredictStreamResponse) -> Iterator[Answer]:
+        """Yield what a message was answered, and before it what is said of the chunks that were not sent."""
+        with self._taken:
+            self._heard += 1
+            self._taken.notify_all()
+        while chunk := self._chunks.pop(self.answered, None):
+            self.answered += 1
+            if chunk.message is not None:
+                yield from chunk.answers(response)
+                return
+            yield from chunk.answers(_NOTHING)
+        raise _mismatch("more answers than messages")
 
-    def answers(self, response: prediction_service_pb2.PredictStreamResponse) -> Iterator[Forecast | RowError]:
-        """Yield the results of one answer, with the rows before and between them that were not sent."""
-        rows = self._answered()
-        sent = [row for row in rows if not isinstance(row, RowError)]
-        if len(sent) != len(response.results):
-            raise _mismatch(f"{len(response.results)} results for {len(sent)} jobs")
+    def rest(self) -> Iterator[Answer]:
+        """Yield what is said of the last chunks if they were not sent; raises what the chunks' iterable raised."""
+        if self._failure is not None:
+            raise self._failure
+        while chunk := self._chunks.pop(self.answered, None):
+            self.answered += 1
+            yield from chunk.answers(_NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of one message: the position of each, or why it was not sent."""
+
+    rows: list[int | RowError]
+    message: PredictStreamRequest | None
+
+    def answers(self, response: PredictStreamResponse) -> Iterator[Forecast | RowError]:
+        sent = sum(not isinstance(row, RowError) for row in self.rows)
+        if sent != len(response.results):
+            raise _mismatch(f"{len(response.results)} results for {sent} jobs")
         results = iter(response.results)
-        for row in rows:
+        for row in self.rows:
             if isinstance(row, RowError):
                 yield row
                 continue
             result = next(results)
             yield row_error(result.error, row) if result.HasField("error") else forecast(result.forecast)
 
-    def _answered(self) -> list[int | RowError]:
-        rows: list[int | RowError] = []
-        while chunk := self._chunks.pop(self.answered, None):
-            self.answered += 1
-            rows.extend(chunk.rows)
-            if chunk.message is not None:
-                break
-        return rows
 
-    def rest(self) -> Iterator[RowError]:
-        """Yield the last rows if none of them could be sent; raises what the jobs' iterable raised."""
-        if self._failure is not None:
-            raise self._failure
-        while chunk := self._chunks.pop(self.answered, None):
-            self.answered += 1
-            for row in chunk.rows:
-                if not isinstance(row, RowError):
-                    raise _mismatch(f"no result from row {row} on")
-                yield row
+@dataclass(frozen=True, slots=True)
+class _Arrow:
+    """The Arrow IPC stream of one message."""
+
+    message: PredictStreamRequest
+
+    def answers(self, response: PredictStreamResponse) -> Iterator[bytes]:
+        if not response.arrow_results:
+            raise _mismatch("no Arrow stream for one that was sent")
+        yield response.arrow_results
+
+
+def of_jobs(jobs: Iterable[JobLike], risk: float | None, chunk_rows: int) -> Iterator[Chunk[Forecast | RowError]]:
+    """Yield so many jobs at a time as a chunk."""
+    positions = enumerate(jobs)
+    while some := list(islice(positions, chunk_rows)):
+        yield _rows(some, risk)
+
+
+def of_arrow(payloads: Iterable[bytes], risk: float | None) -> Iterator[Chunk[bytes]]:
+    """Yield each Arrow IPC stream as a chunk."""
+    for payload in payloads:
+        yield _Arrow(PredictStreamRequest(arrow_jobs=payload, risk=risk))
+
+
+def _rows(jobs: list[tuple[int, JobLike]], risk: float | None) -> _Rows:
+    messages: list[job_pb2.Job] = []
+    rows: list[int | RowError] = []
+    for position, job in jobs:
+        try:
+            messages.append(job_message(job))
+            rows.append(position)
+        except Problem as problem:
+            rows.append(problem_error(problem, position))
+    return _Rows(rows, PredictStreamRequest(jobs=messages, risk=risk) if messages else None)
 
 
 def _mismatch(thing: str) -> ClientError:

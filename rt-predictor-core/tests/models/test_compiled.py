@@ -149,7 +149,8 @@ def test_neighbours_say_what_their_definition_says(seed: int, power: float, grac
     table = np.abs(random.normal(8.0, 3.0, (9, len(NAMES)))).astype(np.float32)
     table[random.random(table.shape) < 0.2] = np.nan
     member = Neighbours.of(LEVELS, Target(power, 3600.0, grace), width)
-    np.testing.assert_array_equal(member.evaluate(table), told_by_neighbours(member, table))
+    # compiled code and numpy round expm1 and powers differently in the last place
+    np.testing.assert_allclose(member.evaluate(table), told_by_neighbours(member, table), rtol=1e-14)
 
 
 def made(random: np.random.Generator, jobs: int, grace: float, *, runs: bool) -> Forecasts:

@@ -225,8 +225,20 @@ def test_what_the_neighbours_took_is_the_median_of_the_choosiest_kernel(
     requests, history = asked(random_log, 80, 4)
     some = forecaster(1, LEVELS, Target(1.0, 3600.0, 0.0)).forecast(requests, history)
     median = history.features[:, features.FEATURES.index("near_q50_log")].astype(float)
-    np.testing.assert_array_equal(some.usual, np.expm1(median))
+    np.testing.assert_allclose(some.usual, np.expm1(median), rtol=1e-14)
     assert np.isnan(some.usual[0])
+
+
+@pytest.mark.parametrize("elapsed", [None, 0.0, 1_800.0])
+def test_what_is_told_at_once_is_what_each_part_says(
+    random_log: Callable[[int, int], tuple[Requests, EventLog]], elapsed: float | None
+) -> None:
+    requests, history = asked(random_log, 80, 6)
+    some = forecaster(1, LEVELS, Target(0.5, 3600.0, 60.0)).forecast(requests, history)
+    some = some if elapsed is None else some.given(np.full(len(some), elapsed))
+    parts = (some.quantiles, some.median, some.interval, some.most_likely, some.wallclock(0.2))
+    for told, part in zip(some.told(0.2), parts, strict=True):
+        np.testing.assert_array_equal(told, part)
 
 
 def test_a_calibration_that_learns_moves_the_quantiles_but_not_the_median(

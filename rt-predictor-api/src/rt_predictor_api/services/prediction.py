@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -16,12 +16,9 @@ from rt_predictor_api.validation import check
 from rtpredictor.v1 import prediction_service_pb2 as messages
 from rtpredictor.v1.prediction_service_pb2_grpc import PredictionServiceServicer
 
-_Risky: TypeAlias = (
-    messages.PredictRequest
-    | messages.PredictBatchRequest
-    | messages.PredictStreamRequest
-    | messages.PredictRemainingRequest
-)
+_ManyAsked: TypeAlias = messages.PredictBatchRequest | messages.PredictStreamRequest
+_Risky: TypeAlias = messages.PredictRequest | messages.PredictRemainingRequest | _ManyAsked
+_Many = TypeVar("_Many", messages.PredictBatchResponse, messages.PredictStreamResponse)
 
 
 class PredictionService(PredictionServiceServicer):
@@ -38,33 +35,25 @@ class PredictionService(PredictionServiceServicer):
         del context
         check(request)
         answer = self._engine.predict(convert.asked_one(request.job, int(self._clock())))
-        return messages.PredictResponse(forecast=convert.forecast(answer, self._risk(request)))
+        response = messages.PredictResponse()
+        convert.forecast(answer, self._risk(request), response.forecast)
+        return response
 
     def PredictBatch(self, request: messages.PredictBatchRequest, context: Any) -> messages.PredictBatchResponse:  # noqa: N802
         """Forecast many jobs in one message, as rows or as Arrow."""
         del context
-        check(request)
-        risk = self._risk(request)
-        if request.arrow_jobs:
-            answer = self._answer("PredictBatch", self._asked_arrow(request.arrow_jobs))
-            encoded = convert.arrow_results(answer, risk)
-            return messages.PredictBatchResponse(arrow_results=encoded, model_version=answer.version)
-        answer = self._answer("PredictBatch", self._asked_rows(request))
-        response = messages.PredictBatchResponse(model_version=answer.version)
-        convert.results(answer, risk, response.results)
-        return response
+        return self._filled(messages.PredictBatchResponse(), request, "PredictBatch")
 
     def PredictStream(  # noqa: N802
         self, request_iterator: Iterator[messages.PredictStreamRequest], context: Any
     ) -> Iterator[messages.PredictStreamResponse]:
-        """Forecast the jobs of each message when it arrives; one response per message, in order."""
+        """Forecast the jobs of each message, rows or Arrow, when it arrives; one response per message, in order.
+
+        The next message is taken once gRPC asks for another response: no more is worked on than is read.
+        """
         del context
         for request in request_iterator:
-            check(request)
-            answer = self._answer("PredictStream", self._asked_rows(request))
-            response = messages.PredictStreamResponse()
-            convert.results(answer, self._risk(request), response.results)
-            yield response
+            yield self._filled(messages.PredictStreamResponse(), request, "PredictStream")
 
     def PredictRemaining(  # noqa: N802
         self, request: messages.PredictRemainingRequest, context: Any
@@ -75,9 +64,24 @@ class PredictionService(PredictionServiceServicer):
         elapsed = request.elapsed_seconds
         asked = convert.asked_one(request.job, int(self._clock() - elapsed))
         answer = self._engine.remaining(asked, np.array([elapsed]))
-        return messages.PredictRemainingResponse(forecast=convert.remaining(answer, self._risk(request)))
+        response = messages.PredictRemainingResponse()
+        convert.remaining(answer, self._risk(request), response.forecast)
+        return response
 
-    def _asked_rows(self, request: messages.PredictBatchRequest | messages.PredictStreamRequest) -> Asked:
+    def _filled(self, response: _Many, request: _ManyAsked, rpc: str) -> _Many:
+        """Return the response with the forecasts of the jobs in it, in the form of the request."""
+        check(request)
+        risk = self._risk(request)
+        if request.arrow_jobs:
+            answer = self._answer(rpc, self._asked_arrow(request.arrow_jobs))
+            response.arrow_results = convert.arrow_results(answer, risk)
+        else:
+            answer = self._answer(rpc, self._asked_rows(request))
+            convert.results(answer, risk, response.results)
+        response.model_version = answer.version
+        return response
+
+    def _asked_rows(self, request: _ManyAsked) -> Asked:
         limit_rows("jobs", len(request.jobs), self._settings.max_batch_rows, "max_batch_rows")
         return convert.asked_rows(request.jobs, int(self._clock()))
 

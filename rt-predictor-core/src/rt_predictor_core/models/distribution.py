@@ -20,7 +20,7 @@ from numba import njit
 from rt_predictor_core.models import curve
 from rt_predictor_core.models.curve import LEANS, unfinished
 
-__all__ = ["LEANS", "Distribution"]
+__all__ = ["LEANS", "Distribution", "quantiles"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Distribution:
         """
         # rows of their own: compiled code would be compiled again for an array that lies otherwise
         asked = np.array(level, np.float64, order="C", ndmin=2)
-        times = _quantiles(asked, self.levels, self.times, self.limit, self.elapsed)
+        times = quantiles(asked, self.levels, self.times, self.limit, self.elapsed)
         return np.asarray(times if np.ndim(level) else times[:, 0])
 
     def lean(self, coverage: float) -> np.ndarray:
@@ -120,7 +120,7 @@ class Distribution:
 
 
 @njit(cache=True, nogil=True)
-def _quantiles(
+def quantiles(
     asked: np.ndarray, levels: np.ndarray, times: np.ndarray, limit: np.ndarray, elapsed: np.ndarray
 ) -> np.ndarray:
     """Return float64[n, m] for levels float64[n, m], or float64[1, m] for all jobs alike."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf, isfinite
+from math import exp, expm1, inf, isfinite, nan
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,8 +17,8 @@ from rt_predictor_core.models import curve
 from rt_predictor_core.models.blend import blend, monotone
 from rt_predictor_core.models.conformal import COVERAGE, HIGHEST, LOWEST, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.curve import unfinished
-from rt_predictor_core.models.distribution import Distribution
-from rt_predictor_core.models.target import SHORTEST_SECONDS, Target
+from rt_predictor_core.models.distribution import Distribution, quantiles
+from rt_predictor_core.models.target import SHORTEST_SECONDS, Target, seconds, wallclock_or
 from rt_predictor_core.models.trees import BinaryForest, Forest, ObliviousForest
 from rt_predictor_core.requests import Requests
 
@@ -88,6 +89,14 @@ class Forecasts:
         known = self.distribution
         return np.asarray(_intervals(self.read, self.levels, self.plain, self.limit, known.elapsed))
 
+    def told(self, risk: float) -> Told:
+        """Return all that is said of the jobs at an accepted ``risk``, in (0, 1), for less than piece by piece."""
+        if self.elapsed is not None:
+            return Told(self.quantiles, self.median, self.interval, self.most_likely, self.wallclock(risk))
+        middle, elapsed = int(self.levels.searchsorted(0.5)), np.zeros(len(self))
+        parts = (self.levels, self.free, self.limit, self.plain, self.read, self.usual, self.wallclock_req, elapsed)
+        return Told(*_told(risk, middle, *parts))
+
     @property
     def most_likely(self) -> np.ndarray:
         """Most likely run time, float64[n] in seconds.
@@ -122,6 +131,16 @@ class Forecasts:
         return np.asarray(
             _wallclocks(risk, self.read, self.levels, self.plain, self.limit, self.wallclock_req, elapsed)
         )
+
+
+class Told(NamedTuple):
+    """What is said of ``n`` jobs at an accepted risk: arrays as the members of ``Forecasts`` of these names."""
+
+    quantiles: np.ndarray
+    median: np.ndarray
+    interval: np.ndarray
+    most_likely: np.ndarray
+    wallclock: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -185,19 +204,22 @@ class Forecaster:
 
     def finish(self, said: Said, requests: Requests, history: HistoryRows, read: np.ndarray) -> Forecasts:
         """Turn what the members said into forecasts; ``read`` are each job's levels, see ``Calibration.at``."""
-        wallclock, split = np.ascontiguousarray(requests.wallclock_req), len(self.levels)
-        plain = self.target.backward(said.raw, wallclock)
+        wallclock, split, target = np.ascontiguousarray(requests.wallclock_req), len(self.levels), self.target
+        plain, free, limit, chance, usual = _finished(
+            said.raw, said.log_odds, wallclock, history.features[:, _USUAL], read, self.levels,
+            target.usual_wallclock, target.power, target.grace,
+        )  # fmt: skip
         return Forecasts(
             levels=self.levels,
-            free=_freed(read, self.levels, plain),
+            free=free,
             wallclock_req=wallclock,
-            limit=self.target.limit(wallclock),
+            limit=limit,
             tier=history.tier,
             jobs=history.jobs,
             plain=plain,
             read=np.ascontiguousarray(read[:, split:]),
-            chance=np.where(np.isnan(wallclock), np.nan, 1.0 / (1.0 + np.exp(-said.log_odds))),
-            usual=np.expm1(history.features[:, _USUAL].astype(np.float64)),
+            chance=chance,
+            usual=usual,
         )
 
 
@@ -253,15 +275,29 @@ def level_of(plain: Distribution, run: np.ndarray, leeway: float = 0.0) -> np.nd
 
 
 @njit(cache=True, nogil=True)
-def _freed(read: np.ndarray, levels: np.ndarray, plain: np.ndarray) -> np.ndarray:
-    """Return the quantiles of plain ones at the levels to read, the first of each row of ``read``, sorted."""
-    out = np.empty(plain.shape)
-    for i in range(len(plain)):
+def _finished(  # noqa: PLR0913, PLR0917 - compiled code takes no objects
+    raw: np.ndarray,
+    log_odds: np.ndarray,
+    wallclock_req: np.ndarray,
+    usual_log: np.ndarray,
+    read: np.ndarray,
+    levels: np.ndarray,
+    usual_wallclock: float,
+    power: float,
+    grace: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return ``plain``, ``free``, ``limit``, ``chance`` and ``usual`` of ``Forecasts``."""
+    plain = seconds(raw, wallclock_req, usual_wallclock, power)
+    free, jobs = np.empty(plain.shape), len(plain)
+    limit, chance, usual = np.empty(jobs), np.empty(jobs), np.empty(jobs)
+    for i in range(jobs):
         asked = np.sort(read[i, : len(levels)])
         for q in range(len(levels)):
-            time = curve.quantile(asked[q], 1.0, levels, plain[i], inf, 0.0)
-            out[i, q] = max(time, SHORTEST_SECONDS)
-    return out
+            free[i, q] = max(curve.quantile(asked[q], 1.0, levels, plain[i], inf, 0.0), SHORTEST_SECONDS)
+        limit[i] = wallclock_or(wallclock_req[i], inf, grace)
+        chance[i] = nan if np.isnan(wallclock_req[i]) else 1.0 / (1.0 + exp(-log_odds[i]))
+        usual[i] = expm1(np.float64(usual_log[i]))
+    return plain, free, limit, chance, usual
 
 
 @njit(cache=True, nogil=True)
@@ -319,3 +355,27 @@ def _wallclocks(
         most = wallclock_req[i] if isfinite(limit[i]) else inf
         out[i] = curve.whole(min(time, max(limit[i], elapsed[i]), max(most, elapsed[i])), MINUTE)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _told(  # noqa: PLR0913, PLR0917
+    risk: float,
+    middle: int,
+    levels: np.ndarray,
+    free: np.ndarray,
+    limit: np.ndarray,
+    plain: np.ndarray,
+    read: np.ndarray,
+    usual: np.ndarray,
+    wallclock_req: np.ndarray,
+    elapsed: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return ``Told`` of jobs before they start."""
+    told = quantiles(levels.reshape(1, -1), levels, free, limit, elapsed)
+    return (
+        told,
+        told[:, middle].copy(),
+        _intervals(read, levels, plain, limit, elapsed),
+        _likeliest(usual, levels, free, limit),
+        _wallclocks(risk, read, levels, plain, limit, wallclock_req, elapsed),
+    )

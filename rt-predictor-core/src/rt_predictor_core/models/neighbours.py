@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import expm1, inf, nan
 
 import numpy as np
 from numba import njit
@@ -11,7 +12,7 @@ from numba import njit
 from rt_predictor_core.features import neighbours
 from rt_predictor_core.features.table import NAMES
 from rt_predictor_core.models.arrays import Flat, held, within
-from rt_predictor_core.models.target import Target
+from rt_predictor_core.models.target import Target, wallclock_or
 
 WIDTHS = {"neighbours": "near", "neighbours_wide": "wide"}
 """The kernel, one of ``features.neighbours.WIDTHS``, of each member of this shape, by the name in reports."""
@@ -23,26 +24,27 @@ _REQUEST = NAMES.index("log_wallclock_req")
 
 
 @njit(cache=True, nogil=True)
-def _logs(table: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    out = np.empty((len(table), len(columns) + 1))
+def _shares(
+    table: np.ndarray,
+    columns: np.ndarray,
+    right: np.ndarray,
+    share: np.ndarray,
+    power: float,
+    usual: float,
+    grace: float,
+) -> np.ndarray:
+    """Return run times on lines between the known ones, held to the limit, in units of the target."""
+    out, run = np.empty((len(table), len(right))), np.empty(len(columns))
     for i in range(len(table)):
         for j in range(len(columns)):
-            out[i, j] = table[i, columns[j]]
-        out[i, -1] = table[i, _REQUEST]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _shares(known: np.ndarray, right: np.ndarray, share: np.ndarray, usual: float, grace: float) -> np.ndarray:
-    """Return run times on lines between the known ones, held to the limit, by the request in the last column."""
-    out = np.empty((len(known), len(right)))
-    for i in range(len(known)):
-        request, limit = known[i, -1], known[i, -1] + grace
-        if np.isnan(request):
-            request, limit = usual, np.inf
+            run[j] = expm1(np.float64(table[i, columns[j]]))
+        request = expm1(np.float64(table[i, _REQUEST]))
+        limit = wallclock_or(request, inf, grace)
+        scale = wallclock_or(request, usual, 0.0)
         for q in range(len(right)):
-            run = (1.0 - share[q]) * known[i, right[q] - 1] + share[q] * known[i, right[q]]
-            out[i, q] = np.minimum(run, limit) / request  # where nothing has ended, it stays unknown
+            time = (1.0 - share[q]) * run[right[q] - 1] + share[q] * run[right[q]]
+            # where nothing has ended, it stays unknown
+            out[i, q] = nan if np.isnan(time) else (min(time, limit) / scale) ** power
     return out
 
 
@@ -68,9 +70,7 @@ class Neighbours(Flat):
 
     def evaluate(self, table: np.ndarray) -> np.ndarray:
         """Return float64[n, levels] for a feature table float32[n, features]; NaN where nothing has ended."""
-        power, usual, grace = self.target.tolist()
-        known = _logs(table, self.columns)
-        return np.asarray(_shares(np.expm1(known, out=known), *self._between, usual, grace) ** power)
+        return np.asarray(_shares(table, self.columns, *self._between, *self.target.tolist()))
 
     def check(self) -> None:
         """Raise ValueError where a column leads nowhere, or a number is none that training gives."""

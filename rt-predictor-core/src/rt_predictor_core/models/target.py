@@ -55,8 +55,8 @@ class Target:
 
     def backward(self, y: np.ndarray, wallclock_req: np.ndarray) -> np.ndarray:
         """Return run times [s] for targets float64[n, levels], not yet held to the limit."""
-        share = np.maximum(y, 0.0) ** (1.0 / self.power)
-        return np.asarray(np.maximum(share * self.scale(wallclock_req)[:, None], SHORTEST_SECONDS))
+        wallclock = np.ascontiguousarray(wallclock_req, np.float64)
+        return np.asarray(seconds(np.ascontiguousarray(y, np.float64), wallclock, self.usual_wallclock, self.power))
 
     def limit(self, wallclock_req: np.ndarray) -> np.ndarray:
         """Return the longest possible run time, float64[n] in seconds; infinite where none is known."""
@@ -68,5 +68,25 @@ def _known(wallclock_req: np.ndarray, otherwise: float, more: float) -> np.ndarr
     """Return requests and so much more, and something else where none is known."""
     out = np.empty(len(wallclock_req))
     for i in range(len(wallclock_req)):
-        out[i] = otherwise if np.isnan(wallclock_req[i]) else wallclock_req[i] + more
+        out[i] = wallclock_or(wallclock_req[i], otherwise, more)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def wallclock_or(wallclock_req: float, otherwise: float, more: float) -> float:
+    """Return a request and so much more, and something else where none is known."""
+    return otherwise if np.isnan(wallclock_req) else wallclock_req + more
+
+
+@njit(cache=True, nogil=True)
+def seconds(y: np.ndarray, wallclock_req: np.ndarray, usual: float, power: float) -> np.ndarray:
+    """Return ``Target.backward`` of one, which compiled code may call."""
+    out, inverse = np.empty(y.shape), 1.0 / power
+    for i in range(len(y)):
+        scale = wallclock_or(wallclock_req[i], usual, 0.0)
+        for q in range(y.shape[1]):
+            if np.isnan(y[i, q]):
+                out[i, q] = y[i, q]
+            else:
+                out[i, q] = max(max(y[i, q], 0.0) ** inverse * scale, SHORTEST_SECONDS)
     return out

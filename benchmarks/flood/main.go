@@ -1,0 +1,137 @@
+// Flood sends calls at fixed moments, whatever comes back, or from callers that each wait for their reply.
+//
+// A caller in Python needs as much of the processor as the service that it asks; this one needs a tenth of that, so that
+// one machine can ask for several times what it can answer. What to do is JSON on stdin; what came back is JSON on stdout.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	connections = 8
+	warmUpCalls = 20
+	callTimeout = 30 * time.Second
+)
+
+// load is what load.Load says in Python: messages are base64, which is how Go's JSON reads bytes.
+type load struct {
+	Address  string   `json:"address"`
+	Method   string   `json:"method"`
+	Messages [][]byte `json:"messages"`
+	InFlight int      `json:"in_flight"`
+	Seconds  float64  `json:"seconds"`
+	Rate     float64  `json:"rate"`
+}
+
+// heard is what load.Heard takes: calls by status, and of the good ones when they were due and how long they took [s].
+type heard struct {
+	lock    sync.Mutex
+	Calls   map[string]int `json:"calls"`
+	Sent    []float64      `json:"sent"`
+	Took    []float64      `json:"took"`
+	Seconds float64        `json:"seconds"`
+}
+
+func (h *heard) take(code string, due time.Time) {
+	took := time.Since(due).Seconds()
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	h.Calls[code]++
+	if code == "OK" {
+		h.Sent = append(h.Sent, float64(due.UnixNano())/1e9)
+		h.Took = append(h.Took, took)
+	}
+}
+
+// plain hands messages over as they are.
+type plain struct{}
+
+func (plain) Name() string { return "proto" }
+func (plain) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+func (plain) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+// canonical turns "ResourceExhausted" into "RESOURCE_EXHAUSTED" and "Canceled" into "CANCELLED".
+func canonical(code string) string {
+	if code == "OK" {
+		return code
+	}
+	var name strings.Builder
+	for i, letter := range code {
+		if i > 0 && unicode.IsUpper(letter) {
+			name.WriteByte('_')
+		}
+		name.WriteRune(unicode.ToUpper(letter))
+	}
+	return strings.Replace(name.String(), "CANCELED", "CANCELLED", 1)
+}
+
+func main() {
+	var asked load
+	if err := json.NewDecoder(os.Stdin).Decode(&asked); err != nil {
+		log.Fatal(err)
+	}
+	channels := make([]*grpc.ClientConn, connections)
+	for i := range channels {
+		channel, err := grpc.NewClient(asked.Address,
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(plain{})))
+		if err != nil {
+			log.Fatal(err)
+		}
+		channels[i] = channel
+	}
+	once := func(i int) string {
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		var reply []byte
+		message := asked.Messages[i%len(asked.Messages)]
+		err := channels[i%connections].Invoke(ctx, asked.Method, message, &reply, grpc.WaitForReady(true))
+		return canonical(status.Code(err).String())
+	}
+	for i := range connections * warmUpCalls {
+		once(i)
+	}
+	result := &heard{Calls: map[string]int{}, Sent: []float64{}, Took: []float64{}}
+	var running sync.WaitGroup
+	begin := time.Now()
+	if asked.Rate > 0 {
+		for i := range int(asked.Rate * asked.Seconds) {
+			due := begin.Add(time.Duration(float64(i) / asked.Rate * float64(time.Second)))
+			time.Sleep(time.Until(due))
+			running.Go(func() { result.take(once(i), due) })
+		}
+	} else {
+		for caller := range asked.InFlight {
+			running.Go(func() {
+				// each begins elsewhere, so that equal messages do not meet
+				for i := 101 * caller; time.Since(begin).Seconds() < asked.Seconds; i += connections + 1 {
+					due := time.Now()
+					result.take(once(i), due)
+				}
+			})
+		}
+	}
+	running.Wait()
+	result.Seconds = time.Since(begin).Seconds()
+	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+		log.Fatal(err)
+	}
+}
