@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm interop prometheus fuzz lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm screenshots interop prometheus fuzz lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -94,6 +94,9 @@ test-compose: environment ## end to end in containers: build, train, predict, re
 
 test-browser: environment ## the pages in a real Chromium
 	@scripts/suite.sh browser $(ARGS)
+
+screenshots: environment ## write docs/screenshots from the running system, in a real Chromium
+	@$(PYTEST) -n0 tests/browser/screenshots.py $(ARGS)
 
 test-slurm: environment ## the integration with a real Slurm
 	@scripts/suite.sh slurm $(ARGS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ from google.rpc import code_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_predictor_client.cli.batch import RESULT_COLUMNS, to_job
+from rt_predictor_client.columns import meanings, to_job
+from rt_predictor_client.rows import RESULT_COLUMNS, open_table
+from rt_predictor_formats.errors import Problem
 
 HEADER = "user,time,nodes_req,submit_time,note\n"
 
@@ -113,12 +116,81 @@ def test_a_missing_input_is_told(rtp: Any, tmp_path: Path) -> None:
     assert (ran.status, "[CSV_UNREADABLE]" in ran.err) == (4, True)
 
 
+def by_own_name(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
 @given(st.integers(1, 366 * 24 * 60))
 def test_minutes_of_time_are_seconds_of_wallclock(minutes: int) -> None:
-    assert to_job({"time": f" {minutes} "}, ("time",)) == {"wallclock_req": minutes * 60}
+    assert to_job({"time": f" {minutes} "}, by_own_name("time")) == {"wallclock_req": minutes * 60}
 
 
 def test_wallclock_beats_time_and_empty_cells_are_unknown() -> None:
-    assert to_job({"time": "5", "wallclock_req": "60", "user": " "}, ("time", "wallclock_req", "user")) == {
-        "wallclock_req": "60"
+    row = {"time": "5", "wallclock_req": "60", "user": " "}
+    assert to_job(row, by_own_name(*row)) == {"wallclock_req": "60"}
+
+
+def test_columns_of_sacct_are_read_as_sacct_writes_them() -> None:
+    row = {
+        "JobIDRaw": "7",
+        "User": "ada",
+        "Timelimit": "1-00:00:00",
+        "NNodes": "2",
+        "ReqCPUS": "1K",
+        "ReqMem": "4Gn",
+        "ReqTRES": "cpu=4,gres/gpu=8",
+        "JobName": "relax",
+        "Submit": "Unknown",
+        "State": "PENDING",
     }
+    assert to_job(row, meanings(list(row), "x")) == {
+        "job_id": "7",
+        "user": "ada",
+        "wallclock_req": 86_400,
+        "nodes_req": 2.0,
+        "processors_req": 1024.0,
+        "gpus_req": 8,
+        "mem_req": 8192.0,
+        "name": "relax",
+    }
+
+
+def test_columns_of_swf_are_read_as_training_reads_that_format() -> None:
+    row = {
+        "Job Number": "9",
+        "User ID": "17",
+        "Group ID": "-1",
+        "Executable (Application) Number": "5",
+        "Requested Time": "-1",
+        "Requested Number of Processors": "4",
+        "Requested Memory": "2048",
+        "Queue Number": "2",
+        "Partition Number": "-1",
+    }
+    by = meanings(list(row), "x")
+    job = {"job_id": "9", "user": "user17", "name": "exe5", "processors_req": "4", "mem_req": 8.0}
+    assert to_job(row, by) == {**job, "partition": "queue2"}
+    assert to_job({**row, "Partition Number": "1"}, by) == {**job, "partition": "partition1", "qos": "queue2"}
+
+
+def test_of_two_columns_for_one_meaning_the_exact_name_counts() -> None:
+    assert meanings(["JobName", "User", "user", "NAME"], "x") == {"user": "user", "name": "NAME"}
+
+
+def test_a_bad_cell_is_named_by_its_own_column() -> None:
+    with pytest.raises(Problem) as caught:
+        to_job({"ReqMem": "much"}, {"reqmem": "ReqMem"})
+    assert (caught.value.code, caught.value.place) == ("MEMORY_INVALID", "ReqMem")
+
+
+@pytest.mark.parametrize("mark", list(",;|\t"))
+def test_cells_may_be_parted_as_others_part_them(mark: str) -> None:
+    header, rows = open_table(StringIO(f"user{mark}time\nada{mark}60\n"), "x")
+    assert (header, list(rows)) == (["user", "time"], [{"user": "ada", "time": "60"}])
+
+
+def test_a_file_of_sacct_comes_back_with_forecasts(rtp: Any, tmp_path: Path, rows_of: Any) -> None:
+    target = tmp_path / "out.csv"
+    source = written(tmp_path, "JobID|User|Timelimit|JobName\n1|ada|01:00:00|relax\n")
+    assert rtp("batch", source, "-o", target).status == 0
+    assert [(row["User"], row["median_seconds"]) for row in rows_of(target)] == [("ada", "1800.0")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 import streamlit as st
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, timestamp_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
@@ -23,10 +24,42 @@ from rtpredictor.v1 import (
     model_service_pb2_grpc,
     prediction_service_pb2,
     prediction_service_pb2_grpc,
+    problem_pb2,
 )
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "src" / "app.py"
+MOST_NODES = 1000
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def made_models() -> list[Any]:
+    """Return a model with all that can be told of one, and an older one of which little is told."""
+    score, dial = model_service_pb2.MethodScore, model_service_pb2.DialMeasure
+    full = model_service_pb2.Model(
+        version="20260101T000000Z-00000000",
+        created_time=timestamp_pb2.Timestamp(seconds=1767225600),
+        jobs=100_000,
+        first_submit_time=timestamp_pb2.Timestamp(seconds=1750000000),
+        last_submit_time=timestamp_pb2.Timestamp(seconds=1760000000),
+        profile="quick",
+        members=[
+            model_service_pb2.Member(name="xgboost", weight=0.6),
+            model_service_pb2.Member(name="catboost", weight=0.4),
+        ],
+        scores=[
+            score(
+                name="ensemble", mae_hours=1.5, median_ae_minutes=9, under_rate=0.4, coverage_90=0.91, width_90_hours=7
+            ),
+            score(name="xgboost", mae_hours=1.6, median_ae_minutes=10, under_rate=0.41),
+            score(name="request", mae_hours=6, median_ae_minutes=90, under_rate=0.02),
+        ],
+        current=True,
+        dial=[
+            dial(risk=0.05, measured_rate=0.046, bound_to_request=0.82),
+            dial(risk=0.25, measured_rate=0.24),
+        ],
+    )
+    return [full, model_service_pb2.Model(version="20250101T000000Z-00000000", jobs=7)]
 
 
 @dataclass
@@ -40,6 +73,11 @@ class Peer:
     degraded: int = 0
     health: Any = None
     server: Any = None
+    models: list[Any] = field(default_factory=made_models)
+    flow: threading.Event = field(default_factory=threading.Event)
+    """Streams wait until it is set."""
+    flowing: int = 0
+    """Messages of a stream that do not wait."""
 
     def forecast(self, request: Any) -> forecast_pb2.Forecast:
         """Return quantiles that are shares of 10 h; the chance to exceed is known where a time was requested."""
@@ -71,7 +109,7 @@ class Peer:
         """Listen, on the port of before if there was one."""
         self.server = grpc.server(ThreadPoolExecutor(4))
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(self), self.server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(), self.server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(self), self.server)
         self.health = health.HealthServicer()
         self.health.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
@@ -95,29 +133,96 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort_with_status(self._peer.refusal())
         return prediction_service_pb2.PredictResponse(forecast=self._peer.forecast(request))
 
+    def PredictStream(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        for number, request in enumerate(requests):
+            self._peer.requests.append(request)
+            if number >= self._peer.flowing:
+                self._peer.flow.wait(60)
+            if self._peer.refused:
+                context.abort_with_status(self._peer.refusal())
+            yield prediction_service_pb2.PredictStreamResponse(
+                results=[self._result(job, request.risk) for job in request.jobs]
+            )
+
+    def _result(self, job: Any, risk: float) -> Any:
+        if job.nodes_req > MOST_NODES:
+            violation = problem_pb2.FieldViolation(field="nodes_req", description=f"must be at most {MOST_NODES}")
+            return prediction_service_pb2.PredictResult(error=problem_pb2.RowError(violations=[violation]))
+        request = prediction_service_pb2.PredictRequest(job=job, risk=risk)
+        return prediction_service_pb2.PredictResult(forecast=self._peer.forecast(request))
+
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
     def GetModel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        return model_service_pb2.GetModelResponse(model=model_service_pb2.Model(version="v", jobs=100_000))
+        return model_service_pb2.GetModelResponse(model=next(iter(self._peer.models)))
+
+    def ListModels(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        return model_service_pb2.ListModelsResponse(models=self._peer.models)
 
 
 @pytest.fixture
 def peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Peer]:
     running = Peer()
+    running.flow.set()
     running.start()
     monkeypatch.setenv("RT_PREDICTOR_ADDRESS", f"127.0.0.1:{running.port}")
     monkeypatch.setenv("RT_PREDICTOR_TIMEOUT_SECONDS", "5")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     yield running
     st.cache_resource.clear()
+    running.flow.set()
     running.stop()
 
 
 @pytest.fixture
-def page(peer: Peer) -> AppTest:
-    """Return the page as the launcher shows it, with the service there."""
+def opened(peer: Peer) -> AppTest:
+    """Return the pages that the launcher shows, before the first run, with the service there."""
     assert peer.port
-    return AppTest.from_file(str(LAUNCHER), default_timeout=30).run()
+    return AppTest.from_file(str(LAUNCHER), default_timeout=30)
+
+
+@pytest.fixture
+def page(opened: AppTest) -> AppTest:
+    """Return the first page."""
+    return opened.run()
+
+
+def find_field(page: AppTest, name: str) -> Any:
+    kinds = ("text_input", "number_input", "text_area", "selectbox", "toggle", "slider")
+    return next(widget for kind in kinds for widget in page.get(kind) if widget.label == name)
+
+
+def click(page: AppTest, name: str) -> AppTest:
+    return next(button for button in page.button if button.label == name).click().run()
+
+
+@pytest.fixture
+def show(page: AppTest) -> Callable[[str], AppTest]:
+    """Return what goes to a page by the last part of its address, which is empty for the first page."""
+
+    def go(path: str) -> AppTest:
+        # AppTest.switch_page knows pages that are files alone
+        page._page_hash = next(
+            number for number, known in page._registered_pages.items() if known["url_pathname"] == path
+        )
+        return page.run()
+
+    return go
+
+
+@pytest.fixture
+def field() -> Callable[[AppTest, str], Any]:
+    """Return what finds a widget by its label."""
+    return find_field
+
+
+@pytest.fixture
+def press() -> Callable[[AppTest, str], AppTest]:
+    """Return what clicks a button by its label and runs the page."""
+    return click
 
 
 @pytest.fixture

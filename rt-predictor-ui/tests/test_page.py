@@ -23,6 +23,12 @@ def press(page: AppTest, name: str) -> AppTest:
     return next(button for button in page.button if button.label == name).click().run()
 
 
+def lines_of(page: AppTest) -> list[str]:
+    layers = json.loads(page.get("vega_lite_chart")[0].proto.spec)["layer"]
+    data = next(layer["data"] for layer in layers if layer["mark"]["type"] == "rule")
+    return [row["line"] for row in data["values"]]
+
+
 def press_until(page: AppTest, holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     press(page, "Predict")
@@ -46,13 +52,12 @@ def test_the_form_is_sent_as_it_stands(page: AppTest, peer: Any) -> None:
     field(page, "Partition").input("short")
     field(page, "Account").input("bio")
     field(page, "Job name").input(" relax_01 ")
-    page.slider[0].set_value(5)
     press(page, "Predict")
     job = peer.requests[0].job
     assert (job.user, job.wallclock_req, job.nodes_req, job.processors_req) == ("ada", 129_600, 2, 72)
     assert (job.gpus_req, job.mem_req, job.partition, job.account) == (0, 16_384, "short", "bio")
     assert job.name == "relax_01"
-    assert peer.requests[0].risk == 0.05
+    assert peer.requests[0].risk == 0.1
 
 
 def test_what_is_left_empty_is_sent_as_unknown(page: AppTest, peer: Any) -> None:
@@ -87,15 +92,15 @@ def test_the_chart_says_what_it_shows(page: AppTest) -> None:
     specification = json.loads(page.get("vega_lite_chart")[0].proto.spec)
     assert specification["description"] == (
         "Run time: median 5 h; Half of such jobs take 2 h 30 min to 7 h 30 min; "
-        "9 in 10 of such jobs take 30 min to 9 h 30 min; requested 12 h."
+        "9 in 10 of such jobs take 30 min to 9 h 30 min; recommended 11 h; requested 12 h."
     )
-    assert len(specification["layer"]) == 4
+    assert lines_of(page) == ["median", "recommended", "requested"]
 
 
 def test_without_a_requested_time_there_is_no_line_and_no_chance(page: AppTest, words: Words) -> None:
     press(page, "Predict")
     assert "there is no limit to run past" in words(page)
-    assert len(json.loads(page.get("vega_lite_chart")[0].proto.spec)["layer"]) == 3
+    assert "requested" not in lines_of(page)
 
 
 def test_a_cold_start_is_said_plainly(page: AppTest, peer: Any, words: Words) -> None:
@@ -171,6 +176,68 @@ def test_a_service_that_is_away_is_said_and_found_again(page: AppTest, peer: Any
     peer.start()
     press_until(page, lambda: "About 5 h" in words(page) and not page.error)
     assert not page.warning
+
+
+def test_the_slider_asks_again_at_its_risk_without_the_form(page: AppTest, peer: Any, words: Words) -> None:
+    field(page, "User").input("ada")
+    press(page, "Predict")
+    field(page, "User").input("")  # what stands in the form now is not what was asked
+    page.slider[0].set_value(25).run()
+    assert [(request.job.user, request.risk) for request in peer.requests] == [("ada", 0.1), ("ada", 0.25)]
+    assert "at a risk of 25 %" in words(page)
+    page.run()
+    assert len(peer.requests) == 2
+
+
+def test_a_slider_that_is_not_answered_keeps_the_answer_and_says_so(page: AppTest, peer: Any, words: Words) -> None:
+    press(page, "Predict")
+    peer.stop()
+    page.slider[0].set_value(25).run()
+    assert "at a risk of 10 %" in words(page)
+    assert "still the answer at the risk that it names" in words(page)
+
+
+def test_what_if_compares_half_the_nodes_and_twice_the_time(page: AppTest, peer: Any, words: Words) -> None:
+    field(page, "Requested time").input("12:00:00")
+    field(page, "Nodes").set_value(4)
+    field(page, "Processors").set_value(72)
+    press(page, "Predict")
+    page.toggle[0].set_value(True).run()
+    asked = [(job.nodes_req, job.processors_req, job.wallclock_req) for job in peer.requests[1].jobs]
+    assert asked == [(2, 36, 43_200), (4, 72, 86_400)]
+    for sentence in ("As requested", "Half the nodes", "Twice the time", "2 nodes, 36 processors", "1 d requested"):
+        assert sentence in words(page)
+    page.run()
+    assert len(peer.requests) == 2
+
+
+def test_what_if_says_what_is_missing(page: AppTest, words: Words) -> None:
+    press(page, "Predict")
+    page.toggle[0].set_value(True).run()
+    assert "Give a requested time, or more than one node" in words(page)
+
+
+def test_a_script_file_fills_the_form_and_names_the_job(page: AppTest, words: Words) -> None:
+    page.file_uploader[0].set_value(("relax.sh", b"#!/bin/bash\n#SBATCH --time=90\n", "text/x-sh")).run()
+    assert (field(page, "Requested time").value, field(page, "Job name").value) == ("01:30:00", "relax.sh")
+    assert "The form now asks for relax.sh, 1 h 30 min requested." in words(page)
+
+
+def test_a_file_that_is_no_script_is_named(page: AppTest, words: Words) -> None:
+    page.file_uploader[0].set_value(("core.123", b"\x7fELF\0", "application/octet-stream")).run()
+    assert "This is no job script" in words(page)
+    assert "core.123" in words(page)
+
+
+def test_a_service_that_is_back_is_asked_again_by_itself(page: AppTest, peer: Any, words: Words) -> None:
+    peer.stop()
+    press(page, "Predict")
+    assert "It is asked again by itself" in words(page)
+    peer.start()
+    deadline = time.monotonic() + 30
+    while "About 5 h" not in words(page):
+        assert time.monotonic() < deadline
+        page.run()
 
 
 def test_a_service_that_stays_away_is_not_asked_at_every_press(

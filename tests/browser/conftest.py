@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -137,19 +138,21 @@ class Site:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with one model, trained for this run."""
+    """Return a folder with two models, trained for this run: the older one on half of the jobs."""
     folder = tmp_path_factory.mktemp("site")
-    run_command("rt-predictor-synthesize", "--rows", str(JOBS), "--out", folder / "log.parquet")
-    run_command(
-        "rt-predictor-train", "--data", folder / "log.parquet", "--models", folder / "models", "--profile", "quick"
-    )
+    for rows in (JOBS // 2, JOBS):
+        log = folder / f"{rows}.parquet"
+        run_command("rt-predictor-synthesize", "--rows", str(rows), "--out", log)
+        arguments = ("--data", log, "--models", folder / "models", "--profile", "quick", "--force")
+        run_command("rt-predictor-train", *arguments)
     return folder / "models"
 
 
 @pytest.fixture(scope="session")
 def example(models: Path) -> dict[str, Any]:
     """Return the request of a user whom the model knows."""
-    found: dict[str, Any] = json.loads(next(models.glob("*/example.json")).read_text(encoding="utf-8"))
+    newest = max(models.glob("*/example.json"))
+    found: dict[str, Any] = json.loads(newest.read_text(encoding="utf-8"))
     return found
 
 
@@ -170,13 +173,20 @@ class Visit:
     """An open page, and what its console complained about."""
 
     page: Any
+    address: str
     complaints: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
+    def open(self, path: str, heading: str) -> Any:
+        """Go to a page by the last part of its address, and wait for its heading."""
+        self.page.goto(f"{self.address}/{path}")
+        self.page.get_by_role("heading", name=heading).wait_for(timeout=60_000)
+        return self.page
 
-@pytest.fixture
-def visit(site: Site) -> Iterator[Visit]:
-    """Open the first page in Chromium."""
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Any]:
+    """Start Chromium."""
     from playwright.sync_api import sync_playwright
 
     path = chromium()
@@ -185,15 +195,40 @@ def visit(site: Site) -> Iterator[Visit]:
     with sync_playwright() as playwright:
         # a container's root cannot use Chromium's sandbox
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1000, "height": 1400})
-        opened = Visit(page)
-        page.on("console", lambda said: opened.complaints.append(said.text) if said.type == "error" else None)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(site: Site, chrome: Any) -> Iterator[Callable[..., Visit]]:
+    """Return what opens an empty tab, light or dark, of any size."""
+    tabs = []
+
+    def open_tab(width: int = 1000, height: int = 1400, scheme: str = "light") -> Visit:
+        page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        tabs.append(page)
+        opened = Visit(page, site.address)
+        page.on("console", lambda said: opened.complaints.append(said.text) if _is_complaint(said) else None)
         page.on("pageerror", lambda error: opened.complaints.append(str(error)))
         page.on("request", lambda asked: None if _is_own(asked.url) else opened.foreign.append(asked.url))
-        page.goto(site.address)
-        page.get_by_role("heading", name="How long will this job run?").wait_for(timeout=60_000)
-        yield opened
-        browser.close()
+        return opened
+
+    yield open_tab
+    for page in tabs:
+        page.close()
+
+
+@pytest.fixture
+def visit(look: Callable[..., Visit]) -> Visit:
+    """Open the first page."""
+    opened = look()
+    opened.open("", "How long will this job run?")
+    return opened
+
+
+def _is_complaint(said: Any) -> bool:
+    """Return whether a line of the console is one; Streamlit looks for its base below a page's own address first."""
+    return said.type == "error" and re.search(r"/(batch|model)/_stcore/", said.location["url"]) is None
 
 
 def _is_own(url: str) -> bool:

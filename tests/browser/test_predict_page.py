@@ -59,7 +59,7 @@ def test_nothing_is_asked_of_other_machines(visit: Any, example: dict[str, Any])
 def test_a_pasted_script_keeps_what_was_typed(visit: Any) -> None:
     page = visit.page
     page.get_by_label("User", exact=True).fill("ada")
-    page.get_by_text("Paste a job script").click()
+    page.get_by_text("Use a job script").click()
     page.get_by_label("Job script").fill("#!/bin/bash\n#SBATCH --time=90 --nodes=3\nsrun a.out\n")
     page.get_by_role("button", name="Fill the form").click()
     page.get_by_text("The form now asks for 3 nodes, 1 h 30 min requested.").wait_for(timeout=SLOW)
@@ -68,19 +68,37 @@ def test_a_pasted_script_keeps_what_was_typed(visit: Any) -> None:
     assert page.get_by_label("User", exact=True).input_value() == "ada"
 
 
-def test_a_page_fits_a_telephone(visit: Any, example: dict[str, Any], tmp_path: Path) -> None:
+def test_the_slider_asks_again_by_the_keyboard(visit: Any, example: dict[str, Any]) -> None:
     page = visit.page
-    page.set_viewport_size({"width": 400, "height": 900})
-    fill(page, example)
+    page.get_by_label("User", exact=True).fill(str(example["user"]))
+    page.get_by_label("Requested time", exact=True).fill(format_duration(float(example["wallclock_req"])))
+    page.keyboard.press("Enter")  # sends the form
+    page.get_by_text("at a risk of 10 % to be killed").wait_for(timeout=SLOW)
+    page.get_by_role("slider").press("ArrowRight")
+    page.get_by_text("at a risk of 11 % to be killed").wait_for(timeout=SLOW)
+    assert visit.complaints == []
+
+
+def test_what_if_stands_side_by_side(visit: Any, example: dict[str, Any]) -> None:
+    page = visit.page
+    fill(page, {**example, "nodes_req": 4})
     predict(page)
-    page.locator("[aria-label^='Run time: median ']").first.wait_for(timeout=SLOW)
-    shoot(page, tmp_path, "narrow")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    edges = page.locator("[data-testid='stVegaLiteChart'], [data-testid='stCode']").evaluate_all(
-        "parts => parts.map(part => part.getBoundingClientRect().right)"
+    page.get_by_text("What if: half the nodes").click(timeout=SLOW)
+    for name in ("As requested", "Half the nodes", "Twice the time"):
+        page.get_by_text(name, exact=True).wait_for(timeout=SLOW)
+
+
+def test_a_link_of_a_prediction_fills_the_form_of_others(visit: Any, look: Any, example: dict[str, Any]) -> None:
+    fill(visit.page, example)
+    predict(visit.page)
+    visit.page.wait_for_url("**user=*", timeout=SLOW)
+    other = look().page
+    other.goto(visit.page.url)
+    other.get_by_label("User", exact=True).wait_for(timeout=SLOW)
+    assert other.get_by_label("User", exact=True).input_value() == str(example["user"])
+    assert other.get_by_label("Requested time", exact=True).input_value() == format_duration(
+        float(example["wallclock_req"])
     )
-    assert edges
-    assert max(edges) <= 400
 
 
 def test_a_service_that_dies_is_told_and_found_again(
@@ -96,7 +114,6 @@ def test_a_service_that_dies_is_told_and_found_again(
     shoot(page, tmp_path, "away")
     site.start_api()
     page.get_by_text("The service answers with a model of").wait_for(timeout=SLOW)
-    predict(page)
-    page.get_by_role("heading", name="About ").wait_for(timeout=SLOW)
+    page.get_by_role("heading", name="About ").wait_for(timeout=SLOW)  # it was asked again by itself
     assert page.get_by_text("No service answers").count() == 0
     assert visit.complaints == []

@@ -17,6 +17,9 @@ from rt_predictor_formats.times import parse_duration
 
 T = TypeVar("T")
 
+LARGEST_SCRIPT = 4 * 1024 * 1024
+"""Longest script that is read [bytes]; Slurm's own limit."""
+
 _SHORT = {
     "-t": "--time",
     "-N": "--nodes",
@@ -105,6 +108,13 @@ def merge(*requests: JobRequest) -> JobRequest:
         values = {field.name: getattr(request, field.name) for field in fields(request)}
         merged.update({name: value for name, value in values.items() if value is not None})
     return JobRequest(**merged)  # type: ignore[arg-type]  # the values come from JobRequests
+
+
+def decode_script(content: bytes, place: str) -> str:
+    """Return the text of a job script; ``place`` names it. Raises Problem SCRIPT_INVALID for what is none."""
+    if len(content) > LARGEST_SCRIPT or b"\0" in content:
+        raise Problem("SCRIPT_INVALID", "this is no job script", place=place, remedy="give a text file below 4 MB")
+    return content.decode("utf-8", errors="replace")
 
 
 def parse_script(text: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> JobRequest:

@@ -6,14 +6,23 @@ from pathlib import Path
 
 import streamlit as st
 
-from rt_predictor_ui.pages import predict
+from rt_predictor_ui.components.service_state import service_state
+from rt_predictor_ui.pages import batch, model, predict
 
 ICON = Path(__file__).with_name("icon.svg")
-"""The browser tab's picture; an icon by name would be fetched from another machine."""
+"""The browser tab's picture; an icon by name, here or of a page, would be fetched from another machine."""
+
+NAME = "rt-predictor"
 
 
 def main() -> None:
-    """Show the page that the address names."""
-    st.set_page_config(page_title="rt-predictor", page_icon=str(ICON), layout="centered")
-    pages = [st.Page(predict.render, title="Predict a job", url_path="predict", default=True)]
-    st.navigation(pages).run()
+    """Show the page that the address names, below the state of the service."""
+    pages = [
+        st.Page(predict.render, title="Predict", url_path="predict", default=True),
+        st.Page(batch.render, title="Batch", url_path="batch"),
+        st.Page(model.render, title="Model performance", url_path="model"),
+    ]
+    chosen = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{chosen.title} - {NAME}", page_icon=str(ICON), layout="centered")
+    service_state()
+    chosen.run()

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import streamlit as st
 
-from rt_predictor_client import CircuitOpen, Client, Config, Forecast, ModelInfo, TimedOut, Unreachable, load_config
+from rt_predictor_client import (
+    CircuitOpen,
+    Client,
+    Config,
+    Forecast,
+    ModelInfo,
+    RowError,
+    TimedOut,
+    Unreachable,
+    load_config,
+)
 from rt_predictor_formats.errors import Problem
 from rt_predictor_formats.sbatch import JobRequest
 
 PROBE_SECONDS = 3.0
 """Longest wait for the service's state [s]: it is asked each time a page is shown."""
 
-AWAY = "UNREACHABLE"
-"""Code of the problem that no service answers."""
 
+class Away(Problem):
+    """No service is there that can answer: the same call may be answered later."""
+
+
+_UNREACHABLE = "UNREACHABLE"
 _NOT_STARTED = (
     "start the API with `make start`, or set `RT_PREDICTOR_ADDRESS` to where it runs and start this page again"
 )
@@ -27,17 +40,38 @@ _NO_MODEL = "train one with `make train`; the service takes it within seconds"
 
 def forecast(request: JobRequest, risk: float) -> Forecast:
     """Return the forecast of a job at an accepted risk in [0.01, 0.5]; raises Problem."""
-    with _failures():
+    with failures():
         return _client().predict(request, risk)
+
+
+def forecasts(requests: Sequence[JobRequest], risk: float) -> list[Forecast]:
+    """Return the forecasts of several jobs, asked in one call; raises Problem, for the first that is refused too."""
+    with failures():
+        answers = list(_client().predict_many(requests, risk))
+    refused = next((answer for answer in answers if isinstance(answer, RowError)), None)
+    if refused is not None:
+        raise Problem("ROW_REFUSED", str(refused), remedy="change the request")
+    return [answer for answer in answers if isinstance(answer, Forecast)]
 
 
 def current_model() -> ModelInfo:
     """Return the model that answers now; raises Problem if there is none, or no service, within ``PROBE_SECONDS``."""
-    with _failures():
+    with failures():
         probe = _client(PROBE_SECONDS)
         if probe.health() != "SERVING":
             raise Problem("NO_MODEL", "the service has no model yet", place=probe.address, remedy=_NO_MODEL)
         return probe.model()
+
+
+def models() -> tuple[ModelInfo, ...]:
+    """Return all models that the service can answer with, newest first; raises Problem."""
+    with failures():
+        return _client().models()
+
+
+def new_client() -> Client:
+    """Return a client that nobody else uses, for calls that are broken off by closing it; raises Problem."""
+    return Client.from_config(load_config())
 
 
 def _client(longest: float = float("inf")) -> Client:
@@ -51,15 +85,15 @@ def _open(config: Config) -> Client:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
-    """Turn remedies for a command line into such for a page."""
+def failures() -> Iterator[None]:
+    """Turn remedies for a command line into such for a page; raises Away where asking again may help."""
     try:
         yield
     except TimedOut as error:
         raise Problem(error.code, error.thing, place=error.place, remedy=_SLOW) from error
     except CircuitOpen as error:
         remedy = f"{error.remedy}; if that does not help, {_NOT_STARTED}"
-        raise Problem(AWAY, error.thing, place=error.place, remedy=remedy) from error
+        raise Away(_UNREACHABLE, error.thing, place=error.place, remedy=remedy) from error
     except Unreachable as error:
-        remedy = _NOT_STARTED if error.code == AWAY else error.remedy
-        raise Problem(error.code, error.thing, place=error.place, remedy=remedy) from error
+        remedy = _NOT_STARTED if error.code == _UNREACHABLE else error.remedy
+        raise Away(error.code, error.thing, place=error.place, remedy=remedy) from error

@@ -26,6 +26,24 @@ LABELS: Mapping[str, str] = {
 }
 """What the form calls each canonical column."""
 
+MEANINGS: Mapping[str, str] = {
+    **{name: text for name, text in LABELS.items() if name != "risk"},
+    "wallclock_req": "Requested time [s]",
+    "time": "Requested time, in Slurm's forms",
+    "mem_req": "Memory over all nodes [MB]",
+    "submit_time": "Submit time",
+    "submit_line": "Command line",
+    "job_id": "Job id",
+    "nnodes": "Nodes, as sacct writes them",
+    "reqcpus": "Processors, as sacct writes them",
+    "reqmem": "ReqMem of sacct",
+    "reqtres": "ReqTRES of sacct",
+    "submit": "Submit of sacct",
+    "swf_memory": "Memory per processor [KB], of SWF",
+    "swf_queue": "Queue of SWF",
+}
+"""What the pages call each meaning that a column of a file can have."""
+
 _GIGABYTE = 1024
 _EXACT_BELOW = 10 * MINUTE
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$:&-])")
@@ -50,16 +68,25 @@ def memory_text(megabytes: float) -> str:
 
 def request_words(request: JobRequest) -> str:
     """Return a request in one line: ``ada, relax_01, 2 nodes, 1 d requested``."""
+    words = [request.user, request.name, request.partition, *_resources(request)]
+    return ", ".join(word for word in words if word) or "a job of which nothing is given"
+
+
+def resource_words(request: JobRequest) -> str:
+    """Return what a request asks for, without who asks: ``2 nodes, 1 d requested``."""
+    return ", ".join(_resources(request)) or "nothing is given"
+
+
+def _resources(request: JobRequest) -> list[str]:
     counts = (
         (request.nodes_req, "node", "nodes"),
         (request.processors_req, "processor", "processors"),
         (request.gpus_req, "GPU", "GPUs"),
     )
-    words = [request.user, request.name, request.partition]
-    words += [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    words = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
     if request.wallclock_req is not None:
         words.append(f"{human_duration(request.wallclock_req)} requested")
-    return ", ".join(word for word in words if word) or "a job of which nothing is given"
+    return words
 
 
 def spoken_duration(seconds: float) -> str:

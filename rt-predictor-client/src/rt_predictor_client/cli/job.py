@@ -13,10 +13,7 @@ import click
 
 from rt_predictor_client.cli.connection import current_user
 from rt_predictor_formats.errors import Problem
-from rt_predictor_formats.sbatch import JobRequest, parse_script
-
-LARGEST_SCRIPT = 4 * 1024 * 1024
-"""Longest script that is read [bytes]; Slurm's own limit."""
+from rt_predictor_formats.sbatch import LARGEST_SCRIPT, JobRequest, decode_script, parse_script
 
 _SCRIPT = click.argument("script", required=False, metavar="[JOB.SH]")
 _OPTIONS = (
@@ -77,6 +74,4 @@ def _text(script: str) -> str:
     except OSError as error:
         reason = error.strerror or str(error)
         raise Problem("SCRIPT_UNREADABLE", reason, place=script, remedy="give a readable job script") from None
-    if len(content) > LARGEST_SCRIPT or b"\0" in content:
-        raise Problem("SCRIPT_INVALID", "this is no job script", place=script, remedy="give a text file below 4 MB")
-    return content.decode("utf-8", errors="replace")
+    return decode_script(content, script)

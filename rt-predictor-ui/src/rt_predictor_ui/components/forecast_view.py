@@ -13,13 +13,24 @@ from rt_predictor_ui.components.forecast_chart import INNER, forecast_chart, inn
 
 
 def forecast_view(forecast: Forecast, request: JobRequest) -> None:
-    """Show a forecast of a request."""
+    """Show what a forecast of a request says of the run time."""
     st.subheader(text.median_words(forecast))
     st.caption(f"The median run time of {text.escape(text.request_words(request))}.")
     st.altair_chart(forecast_chart(forecast, request.wallclock_req), width="stretch")
     st.markdown(_legend(forecast, request))
-    _recommendation(forecast)
-    st.markdown(text.escape(text.exceed_words(forecast, request)))
+    st.markdown(f"**{text.escape(text.exceed_words(forecast, request))}**")
+    with st.expander("The curve as a table"):
+        st.table(_rows(forecast), hide_index=True, alt="Chance to run longer than a time")
+
+
+def recommendation_view(forecast: Forecast) -> None:
+    """Show the wallclock to request at the forecast's risk."""
+    st.markdown(f"**Recommended request** at a risk of {text.escape(percent(forecast.risk))} to be killed at it:")
+    st.code(f"#SBATCH --time={format_duration(forecast.recommended_seconds)}", language=None)
+
+
+def basis_view(forecast: Forecast, request: JobRequest) -> None:
+    """Show which history and which model a forecast rests on."""
     if forecast.tier == "none":
         st.info(text.escape(text.cold_start_words(request)), icon=":material/ac_unit:")
     else:
@@ -42,6 +53,8 @@ def _legend(forecast: Forecast, request: JobRequest) -> str:
     return "\n".join(f"- {text.escape(line)}" for line in lines)
 
 
-def _recommendation(forecast: Forecast) -> None:
-    st.markdown(f"**Recommended request** at a risk of {text.escape(percent(forecast.risk))} to be killed at it:")
-    st.code(f"#SBATCH --time={format_duration(forecast.recommended_seconds)}", language=None)
+def _rows(forecast: Forecast) -> list[dict[str, str]]:
+    return [
+        {"Run time": text.spoken_duration(seconds), "Chance to run longer": percent(1 - level)}
+        for level, seconds in forecast.quantiles
+    ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import streamlit as st
@@ -16,18 +16,15 @@ from rt_predictor_ui.text import LABELS, memory_text
 
 T = TypeVar("T")
 
-DEFAULT_RISK = 10
-"""Risk that the form begins with [percent]."""
-
+_TEXTS = ("user", "wallclock_req", "partition", "name", "mem_req", "account", "qos", "work_dir")
 _COUNTS = ("nodes_req", "processors_req", "gpus_req")
 _MOST = 1_000_000
 _TIME_HELP = "In any of Slurm's forms: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS."
 _USER_HELP = "The login name that submits the job. Without it nothing is known of earlier jobs."
-_RISK_HELP = "Higher means a shorter recommended time, and more jobs that are killed at it."
 
 
-def job_form() -> tuple[JobRequest, float] | None:
-    """Show the form; return the request and the accepted risk when it is sent, else None. Raises Problem."""
+def job_form() -> JobRequest | None:
+    """Show the form; return the request when it is sent, else None. Raises Problem."""
     with st.form("job", border=True):
         first, second = st.columns(2)
         with first:
@@ -44,9 +41,8 @@ def job_form() -> tuple[JobRequest, float] | None:
         with st.expander("More about the job"):
             _text("qos")
             _text("work_dir")
-        risk = _risk()
         sent = st.form_submit_button("Predict", type="primary", width="stretch")
-    return (read_form(), risk / 100) if sent else None
+    return read_form() if sent else None
 
 
 def read_form() -> JobRequest:
@@ -68,10 +64,11 @@ def read_form() -> JobRequest:
     )
 
 
-def fill_form(script: str) -> JobRequest:
+def fill_form(script: str, file_name: str | None = None) -> JobRequest:
     """Put what a job script asks for into the form and return it; what it does not name stays. Raises Problem.
 
-    To be called before the form is shown: a widget's value cannot change after that.
+    A script without a job name is named as its file, as sbatch does. To be called before the form is shown: a
+    widget's value cannot change after that.
     """
     request = parse_script(script)
     values = {field.name: getattr(request, field.name) for field in fields(request)}
@@ -79,10 +76,18 @@ def fill_form(script: str) -> JobRequest:
     if not given:
         remedy = "paste the whole job script, with its #SBATCH lines at the top"
         raise Problem("SCRIPT_EMPTY", "no line begins with #SBATCH and an option that is known here", remedy=remedy)
+    if request.name is None and file_name is not None:
+        given["name"] = file_name
     shown = {"wallclock_req": format_duration, "mem_req": memory_text}
     for name, value in given.items():
         st.session_state[_key(name)] = shown[name](value) if name in shown else value
-    return request
+    return replace(request, name=given.get("name"))
+
+
+def set_form(values: Mapping[str, str | int]) -> None:
+    """Make the form show these values, by column, and nothing else; to be called before the form is shown."""
+    for column in (*_TEXTS, *_COUNTS):
+        st.session_state[_key(column)] = values.get(column, None if column in _COUNTS else "")
 
 
 def _key(column: str) -> str:
@@ -99,13 +104,16 @@ def _parsed(column: str, text: str, parse: Callable[[str], T]) -> T | None:
 
 
 def _text(column: str, *, placeholder: str | None = None, help_text: str | None = None) -> None:
-    st.text_input(LABELS[column], key=_key(column), placeholder=placeholder, help=help_text)
+    st.text_input(LABELS[column], key=_key(column), placeholder=placeholder, help=help_text, persist_state="session")
 
 
 def _count(column: str, *, least: int) -> None:
-    st.number_input(LABELS[column], key=_key(column), min_value=least, max_value=_MOST, value=None, step=1)
-
-
-def _risk() -> int:
-    label = "Accepted risk that the recommended time is too short"
-    return st.slider(label, 1, 50, DEFAULT_RISK, key="risk", format="%d %%", help=_RISK_HELP)
+    st.number_input(
+        LABELS[column],
+        key=_key(column),
+        min_value=least,
+        max_value=_MOST,
+        value=None,
+        step=1,
+        persist_state="session",
+    )

@@ -1,0 +1,1 @@
+"""Many jobs at once: the file, the run over it, its results."""

@@ -1,0 +1,81 @@
+"""Writes docs/screenshots from the running system: `make screenshots`. By its name no other run takes it for a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rt_predictor_formats.times import format_duration
+
+pytestmark = pytest.mark.browser
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+SLOW = 120_000
+"""Longest wait for what a page shall show [ms]."""
+
+HEIGHT = "document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight"
+ROWS = 5000
+SIZES = {"wide": (1100, 900), "narrow": (400, 900)}
+MANNERS = [(size, scheme) for size in SIZES for scheme in ("light", "dark")]
+
+
+def keep(visit: Any, name: str) -> None:
+    """Write the whole page: it scrolls inside a box, so the window is made as high as what is in it."""
+    page = visit.page
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    page.mouse.move(0, 0)
+    height = 0
+    while height != (height := page.evaluate(HEIGHT)):
+        page.set_viewport_size({"width": page.viewport_size["width"], "height": int(height)})
+        page.wait_for_timeout(1500)  # charts are drawn anew for the new size
+    page.screenshot(path=str(FOLDER / f"{name}.png"))
+
+
+def open_tab(look: Any, manner: tuple[str, str], path: str, heading: str) -> Any:
+    size, scheme = manner
+    width, height = SIZES[size]
+    visit = look(width=width, height=height, scheme=scheme)
+    visit.open(path, heading).get_by_text("The service answers").wait_for(timeout=SLOW)
+    return visit
+
+
+@pytest.mark.parametrize("manner", MANNERS, ids="-".join)
+def test_predict(look: Any, example: dict[str, Any], manner: tuple[str, str]) -> None:
+    asked = f"user={example['user']}&time={format_duration(float(example['wallclock_req']))}&nodes=4"
+    visit = open_tab(look, manner, f"?{asked}", "How long will this job run?")
+    visit.page.get_by_role("button", name="Predict", exact=True).click()
+    visit.page.get_by_text("What if: half the nodes").click(timeout=SLOW)
+    visit.page.get_by_text("Twice the time", exact=True).wait_for(timeout=SLOW)
+    keep(visit, f"predict-{'-'.join(manner)}")
+
+
+@pytest.mark.parametrize("manner", MANNERS, ids="-".join)
+def test_batch(look: Any, manner: tuple[str, str]) -> None:
+    visit = open_tab(look, manner, "batch", "Forecast many jobs")
+    rows = "".join(f"user{i % 40:04},{i * 37 % 1400 + 1},{i % 8 + 1},note {i}\n" for i in range(ROWS - 1))
+    content = f"User,Timelimit,NNodes,Comment\n{rows}somebody,soon,1,\n".encode()
+    payload = {"name": "jobs.csv", "mimeType": "text/csv", "buffer": content}
+    visit.page.locator("input[type=file]").set_input_files(payload)
+    visit.page.get_by_role("button", name="Predict 5,000 rows").click(timeout=SLOW)
+    visit.page.get_by_text("Done: 5,000 of 5,000 rows").wait_for(timeout=SLOW)
+    visit.page.get_by_text("5,000 of 5,000 rows").last.wait_for(timeout=SLOW)
+    keep(visit, f"batch-{'-'.join(manner)}")
+
+
+@pytest.mark.parametrize("manner", MANNERS, ids="-".join)
+def test_model(look: Any, manner: tuple[str, str]) -> None:
+    visit = open_tab(look, manner, "model", "Model performance")
+    visit.page.get_by_text("rt-predictor-train --rollback").wait_for(timeout=SLOW)
+    keep(visit, f"model-{'-'.join(manner)}")
+
+
+def test_service_away(look: Any, site: Any, example: dict[str, Any]) -> None:
+    visit = open_tab(look, ("wide", "light"), f"?user={example['user']}", "How long will this job run?")
+    site.api.kill()
+    visit.page.get_by_role("button", name="Predict", exact=True).click()
+    visit.page.get_by_text("Not predicted").wait_for(timeout=SLOW)
+    visit.page.get_by_text("No service answers").wait_for(timeout=SLOW)
+    keep(visit, "service-away")
+    site.start_api()

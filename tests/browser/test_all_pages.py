@@ -1,0 +1,74 @@
+"""What holds for every page: it fits a telephone, a keyboard gets there, and a scan finds no barrier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+SLOW = 60_000
+"""Longest wait for what a page shall show [ms]."""
+
+PAGES = {"": "How long will this job run?", "batch": "Forecast many jobs", "model": "Model performance"}
+EXEMPT = "[data-testid='stSliderThumbValue']"
+"""The number at a slider: Streamlit draws it, and buttons below white text, in one colour, which in dark mode cannot
+have 4.5:1 from both. It has 4:1; a screen reader is told it as the slider's value."""
+
+
+def settled(look: Any, path: str, example: dict[str, Any], **tab: Any) -> Any:
+    """Open a page with something on it."""
+    visit = look(**tab)
+    query = f"?user={example['user']}&time=1-00:00:00&nodes=4" if not path else ""
+    page = visit.open(f"{path}{query}", PAGES[path])
+    page.get_by_text("The service answers with a model of").wait_for(timeout=SLOW)
+    if path == "":
+        page.get_by_role("button", name="Predict", exact=True).click()
+        page.locator("[aria-label^='Run time: median ']").first.wait_for(timeout=SLOW)
+        page.get_by_text("Based on").or_(page.get_by_text("Cold start")).first.wait_for(timeout=SLOW)
+    elif path == "batch":
+        content = f"user,time,note\n{example['user']},60,x\nnew,90,\nbad,soon,\n".encode()
+        payload = {"name": "jobs.csv", "mimeType": "text/csv", "buffer": content}
+        page.locator("input[type=file]").set_input_files(payload)
+        page.get_by_role("button", name="Predict 3 rows").click(timeout=SLOW)
+        page.get_by_text("Done: 3 of 3 rows").wait_for(timeout=SLOW)
+        page.get_by_text("3 of 3 rows").last.wait_for(timeout=SLOW)
+    else:
+        page.get_by_text("rt-predictor-train --rollback").wait_for(timeout=SLOW)
+    return visit
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_fits_a_telephone(look: Any, example: dict[str, Any], path: str) -> None:
+    visit = settled(look, path, example, width=400, height=900)
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 400
+    parts = (
+        "[data-testid='stVegaLiteChart'], [data-testid='stCode'], [data-testid='stDataFrame'], [data-testid='stMetric']"
+    )
+    edges = visit.page.locator(parts).evaluate_all("all => all.map(one => one.getBoundingClientRect().right)")
+    assert edges
+    assert max(edges) <= 400
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_scan_finds_no_barrier(look: Any, example: dict[str, Any], path: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    visit = settled(look, path, example, scheme=scheme)
+    rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+    found = Axe().run(visit.page, context={"exclude": [[EXEMPT]]}, options=rules).response["violations"]
+    assert {rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in found} == {}
+
+
+def test_a_keyboard_goes_from_page_to_page(look: Any) -> None:
+    page = look().open("", PAGES[""])
+    page.get_by_role("link", name="Batch").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=PAGES["batch"]).wait_for(timeout=SLOW)
+    page.wait_for_function("document.title == 'Batch - rt-predictor'", timeout=SLOW)
+    page.get_by_role("link", name="Model performance").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=PAGES["model"]).wait_for(timeout=SLOW)
