@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def ours(models: Path, work: Path, *options: str, **settings: str | int) -> Iterator[str]:
+def ours(models: Path, work: Path, workers: int = 1, **settings: str | int) -> Iterator[str]:
     """Run the service on a fresh history and yield its address; ``settings`` are environment variables."""
     history = work / "serving-history"
     shutil.rmtree(history, ignore_errors=True)
     port = free_port()
-    chosen = {"models": models, "history": history, "port": port, "metrics_port": 0, **settings}
+    chosen = {"models": models, "history": history, "port": port, "metrics_port": 0, "workers": workers, **settings}
     environment = {f"RT_PREDICTOR_{name.upper()}": str(value) for name, value in chosen.items()}
-    arguments = [command("rt-predictor-api"), *options]
-    with _running(arguments, environment, work / "serving-ours.txt", port) as address:
+    output = work / "serving-ours.txt"
+    with _running([command("rt-predictor-api")], environment, output, port) as address:
         _until_serving(address)
+        # connections go to those that listen, and stay there
+        _until(lambda: workers == 1 or output.read_text("utf-8").count("worker listening") == workers, address)
         yield address
 
 
@@ -122,14 +124,18 @@ def _running(arguments: list[str], environment: Mapping[str, str], output: Path,
 
 
 def _until_serving(address: str) -> None:
-    deadline = time.monotonic() + READY_SECONDS
     with grpc.insecure_channel(address, options=OPTIONS) as channel:
-        while time.monotonic() < deadline:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-            if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                return
-            time.sleep(0.05)
-    raise SystemExit(f"error: the service at {address} is not ready")
+        check = health_pb2_grpc.HealthStub(channel).Check
+        serving = health_pb2.HealthCheckResponse.SERVING
+        _until(lambda: check(health_pb2.HealthCheckRequest()).status == serving, address)
+
+
+def _until(ready: Callable[[], bool], address: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not ready():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"error: the service at {address} is not ready")
+        time.sleep(0.05)
 
 
 def _wait(process: subprocess.Popen[Any], address: str, output: Path) -> None:

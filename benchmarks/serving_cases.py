@@ -31,7 +31,7 @@ OVERLOAD = 5
 """So many times what the service can do is sent to it."""
 
 IN_FLIGHT = 8
-MANY = 32
+MANY = 16
 CHUNK_ROWS = 250
 ARROW_CHUNK_ROWS = 2_000
 RATE = 200
@@ -179,7 +179,7 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
     jobs, heard = setting.asked.one_by_one(), {}
     for _ in range(setting.rounds):
         for number in (2, 1):
-            with ours(setting.models, setting.work, "--workers", str(number), forecast_cache_entries=0) as address:
+            with ours(setting.models, setting.work, number, forecast_cache_entries=0) as address:
                 load = setting.load(address, PREDICT, jobs, in_flight=MANY)
                 heard.setdefault(number, []).append(flood(load, setting.work, (GOOD, REFUSED, CUT)))
     two, one = (middle(heard[number], rate) for number in (2, 1))

@@ -183,7 +183,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
         shutil.copytree(path, models / path.name)
     jobs = Asked.of(log_of(asked), models, asked.rows)
     table = []
-    with ours(models, asked.work, "--workers", str(WORKERS)) as address:
+    with ours(models, asked.work, WORKERS) as address:
         beside = Beside(address, models, asked)
         with beside.running():
             for one in measured(address, asked, jobs, beside):

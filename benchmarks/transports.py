@@ -1,6 +1,7 @@
 """gRPC servers that do nothing, one of threads and one of asyncio: ``transports.py threads|asyncio PORT``.
 
-``/echo/Echo`` answers with what it got, ``/echo/Cpu`` with the processor time of the server so far [s].
+``/echo/Echo`` answers with what it got, ``/echo/Cpu`` with the processor time of the server so far [s]. Each keeps to
+one core, as the service does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+
+from rt_predictor_api.affinity import Cores
 
 
 def _echo(request: bytes, _context: Any) -> bytes:
@@ -52,7 +55,8 @@ async def soon(port: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "threads":
-        threads(int(sys.argv[2]))
-    else:
-        asyncio.run(soon(int(sys.argv[2])))
+    with Cores(kept=True).keeping():
+        if sys.argv[1] == "threads":
+            threads(int(sys.argv[2]))
+        else:
+            asyncio.run(soon(int(sys.argv[2])))
