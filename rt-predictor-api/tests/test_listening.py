@@ -93,6 +93,6 @@ def test_an_explicit_word_lets_it_start_and_is_logged(start: Any) -> None:
 def test_compose_publishes_on_this_machine_alone_unless_told_otherwise() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     published = re.findall(r'^ +- "(\S+:\d+)"$', text, re.MULTILINE)
-    assert len(published) == 4
+    assert len(published) == 5
     assert all(port.startswith("${RT_PREDICTOR_BIND:-127.0.0.1}:") for port in published)
     assert "RT_PREDICTOR_ALLOW_INSECURE" in text

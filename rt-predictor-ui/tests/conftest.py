@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,10 +179,13 @@ def peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def opened(peer: Peer) -> AppTest:
-    """Return the pages that the launcher shows, before the first run, with the service there."""
+def opened(peer: Peer) -> Iterator[AppTest]:
+    """Yield the pages that the launcher shows, before the first run, with the service there."""
     assert peer.port
-    return AppTest.from_file(str(LAUNCHER), default_timeout=30)
+    # Streamlit leaves its script as the main module, which processes of later tests would begin with
+    before = sys.modules["__main__"]
+    yield AppTest.from_file(str(LAUNCHER), default_timeout=30)
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture
