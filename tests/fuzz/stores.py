@@ -37,11 +37,7 @@ def journal(folder: Path) -> Iterator[Callable[[Random], str]]:
     valid = path.read_bytes()
 
     def one(random: Random) -> str:
-        _put(path, valid)
-        if random.random() < 0.5:
-            _put(path, bend(valid, [valid], random))
-        else:
-            _reword(path, random)
+        _spoil(path, valid, _reword, random)
         try:
             with closing(Journal(path)) as damaged:
                 Replica(artifact, damaged).follow()
@@ -68,11 +64,7 @@ def forecasts(folder: Path) -> Iterator[Callable[[Random], str]]:
         valid = path.read_bytes()
 
         def one(random: Random) -> str:
-            _put(path, valid)
-            if random.random() < 0.5:
-                _put(path, bend(valid, [valid], random))
-            else:
-                _resay(path, random)
+            _spoil(path, valid, _resay, random)
             with closing(Remembered(path, 100)) as remembered:
                 live = LiveScores(Metrics(OWN), remembered)
                 told: Any = live.before(events, replica.said)
@@ -82,6 +74,15 @@ def forecasts(folder: Path) -> Iterator[Callable[[Random], str]]:
             return "answered"
 
         yield one
+
+
+def _spoil(path: Path, valid: bytes, reword: Callable[[Path, Random], None], random: Random) -> None:
+    """Make a valid file wrong: its bytes, or what stands in it."""
+    _put(path, valid)
+    if random.random() < 0.5:
+        _put(path, bend(valid, [valid], random))
+    else:
+        reword(path, random)
 
 
 def _put(path: Path, content: bytes) -> None:
