@@ -66,6 +66,17 @@ def token(name: str, scopes: tuple[str, ...]) -> None:
     guarded(issue)
 
 
+@main.command()
+def ready() -> None:
+    """Exit with 0 only if the service that runs here with the same settings is ready.
+
+    It has a model and takes calls. Made for the health check of a container, and needs no token.
+    """
+    from rt_predictor_api import readiness, settings
+
+    guarded(lambda _stop: readiness.check(settings.read({})))
+
+
 def guarded(run: Callable[[Event], None]) -> None:
     """Run with an event that SIGTERM and SIGINT set; a Problem becomes one line and status 1."""
     from rt_predictor_formats.errors import Problem
