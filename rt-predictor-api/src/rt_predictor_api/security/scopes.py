@@ -8,7 +8,10 @@ HISTORY = "history"
 ADMIN = "admin"
 
 ALL = (PREDICT, REPORT, HISTORY, ADMIN)
-"""Forecasts and models; telling what happened to jobs; asking what did; acts that change the service. None contains another."""
+"""Forecasts and models; telling what happened to jobs; asking what did; acts that change the service.
+
+None contains another.
+"""
 
 OPEN = (
     "/grpc.health.v1.Health/",
