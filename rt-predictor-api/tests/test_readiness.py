@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from rt_predictor_api import readiness
+from rt_predictor_api import metrics, readiness
 from rt_predictor_api.settings import read
 from rt_predictor_formats.errors import Problem
 
@@ -61,6 +61,13 @@ def test_a_service_that_wants_certificates_and_tokens_is_ready(served: Any, tmp_
     with served(**paths, wait_for_model=True) as protected:
         until(lambda: ready(protected), "the check to pass")
         assert "127.0.0.1" in refusal(protected), "plain text must not be taken for an answer"
+
+
+def test_the_check_is_light_and_knows_the_name() -> None:
+    assert metrics.READY.name == readiness.READY
+    look = "import sys; from rt_predictor_api import main, readiness; print(*{'numba', 'grpc'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [], "an engine asks every few seconds"
 
 
 def test_the_command_says_why_in_a_line(environment: dict[str, str]) -> None:
