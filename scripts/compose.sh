@@ -100,7 +100,7 @@ wait_for() {
   until ready "$1"; do
     [[ $SECONDS -lt $deadline ]] ||
       die "$1: not ready after $START_SECONDS s: $(compose logs --no-color --tail 1 "$1" 2>&1 | tail -n 1 | cut -c1-300); see make logs"
-    sleep 0.5
+    sleep 1
   done
 }
 
