@@ -203,7 +203,8 @@ train() {
   RT_PREDICTOR_DATA_FOLDER=$(cd "$(dirname "$path")" && pwd)
   export RT_PREDICTOR_DATA_FOLDER
   # as the caller, who may read the log: home folders are closed to others
-  compose run --rm --no-deps -T --user "$(id -u):$(id -g)" training --data "/data/$(basename "$path")" --models /models --profile "$PROFILE" \
+  # kernels that another one compiled could not be replaced
+  compose run --rm --no-deps -T --user "$(id -u):$(id -g)" -e "NUMBA_CACHE_DIR=/var/cache/numba/$(id -u)" training --data "/data/$(basename "$path")" --models /models --profile "$PROFILE" \
     --timezone "$TIMEZONE" ${UPDATE:+--update} </dev/null
 }
 
