@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -78,6 +78,18 @@ class Engine:
     def folder(self) -> str:
         """Name of the artifact folder that answers now; empty before the first."""
         return self._replica.artifact.path.name if self._replica else ""
+
+    def epoch(self) -> Hashable | None:
+        """Return what changes with anything that forecasts follow from, but what is asked; None while in doubt."""
+        try:
+            return self._replica.epoch if self._replica else None
+        except Problem:
+            return None
+
+    def again(self, answer: Answer) -> None:
+        """Take note that an answer is given once more."""
+        self._count(answer.forecasts, stale=answer.stale)
+        self._remembered(answer)
 
     def predict(self, asked: Asked) -> Answer:
         """Return the forecasts of the rows, each as of its submit time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from threading import Lock
 from typing import Protocol
 
@@ -21,6 +21,8 @@ from rt_predictor_core.requests import Requests
 
 REPLAY_EVENTS = 2_000
 """Journal entries taken in at a time."""
+
+_NUMBERS = count()
 
 _EXAMPLE: dict[str, str | float | None] = {
     **dict.fromkeys(("user", "account", "partition", "qos", "name", "work_dir"), "warm"),
@@ -65,6 +67,7 @@ class Replica:
         """How many entries of the journal it has taken in."""
         self._journal = journal
         self._store = artifact.history()
+        self._which = next(_NUMBERS)
         self._number = 0
         self._mark: int | None = None
         self._lock = Lock()
@@ -73,6 +76,18 @@ class Replica:
     def version(self) -> str:
         """The model's version."""
         return self.artifact.manifest.version
+
+    @property
+    def epoch(self) -> tuple[int, int] | None:
+        """What tells this replica, and what it has followed, from any other; None while the journal holds more.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_UNAVAILABLE`` while the journal does not tell.
+        """
+        mark = self._journal.mark()
+        return (self._which, mark) if mark == self._mark else None
 
     def follow(self) -> bool:
         """Take in everything that the journal holds; False where there was nothing new.
