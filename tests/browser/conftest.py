@@ -180,7 +180,7 @@ class Visit:
     def open(self, path: str, heading: str) -> Any:
         """Go to a page by the last part of its address, and wait for its heading."""
         self.page.goto(f"{self.address}/{path}")
-        self.page.get_by_role("heading", name=heading).wait_for(timeout=60_000)
+        self.page.get_by_role("heading", name=heading).wait_for()
         return self.page
 
 
@@ -206,6 +206,7 @@ def look(site: Site, chrome: Any) -> Iterator[Callable[..., Visit]]:
 
     def open_tab(width: int = 1000, height: int = 1400, scheme: str = "light") -> Visit:
         page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.set_default_timeout(1000 * DEADLINE)
         tabs.append(page)
         opened = Visit(page, site.address)
         page.on("console", lambda said: opened.complaints.append(said.text) if _is_complaint(said) else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,12 @@ SLOW = 60_000
 """Longest wait for what a page shall show [ms]."""
 
 PAGES = {"": "How long will this job run?", "batch": "Forecast many jobs", "model": "Model performance"}
+FIT = """([parts, most]) => {
+    const edges = [...document.querySelectorAll(parts)].map(one => one.getBoundingClientRect().right)
+    return edges.length > 0 && Math.max(...edges) <= most
+}"""
+"""Whether a page has some of the parts, and all of them end within a width [px]."""
+
 EXEMPT = "[data-testid='stSliderThumbValue']"
 """The number at a slider: Streamlit draws it, and buttons below white text, in one colour, which in dark mode cannot
 have 4.5:1 from both. It has 4:1; a screen reader is told it as the slider's value."""
@@ -42,13 +49,12 @@ def settled(look: Any, path: str, example: dict[str, Any], **tab: Any) -> Any:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_fits_a_telephone(look: Any, example: dict[str, Any], path: str) -> None:
     visit = settled(look, path, example, width=400, height=900)
-    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 400
+    visit.page.wait_for_function("document.documentElement.scrollWidth <= 400", timeout=SLOW)
     parts = (
         "[data-testid='stVegaLiteChart'], [data-testid='stCode'], [data-testid='stDataFrame'], [data-testid='stMetric']"
     )
-    edges = visit.page.locator(parts).evaluate_all("all => all.map(one => one.getBoundingClientRect().right)")
-    assert edges
-    assert max(edges) <= 400
+    # charts are drawn anew for the width that they have in the end
+    visit.page.wait_for_function(FIT, arg=[parts, 400], timeout=SLOW)
     assert visit.complaints == []
 
 
@@ -59,16 +65,17 @@ def test_a_scan_finds_no_barrier(look: Any, example: dict[str, Any], path: str, 
 
     visit = settled(look, path, example, scheme=scheme)
     rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-    found = Axe().run(visit.page, context={"exclude": [[EXEMPT]]}, options=rules).response["violations"]
-    assert {rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in found} == {}
+    end, found = time.monotonic() + SLOW / 1000, None
+    while found != {} and time.monotonic() < end:  # what is being drawn anew is pale for a moment
+        broken = Axe().run(visit.page, context={"exclude": [[EXEMPT]]}, options=rules).response["violations"]
+        found = {rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in broken}
+    assert found == {}
 
 
 def test_a_keyboard_goes_from_page_to_page(look: Any) -> None:
     page = look().open("", PAGES[""])
-    page.get_by_role("link", name="Batch").focus()
-    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Batch").press("Enter")
     page.get_by_role("heading", name=PAGES["batch"]).wait_for(timeout=SLOW)
     page.wait_for_function("document.title == 'Batch - rt-predictor'", timeout=SLOW)
-    page.get_by_role("link", name="Model performance").focus()
-    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Model performance").press("Enter")
     page.get_by_role("heading", name=PAGES["model"]).wait_for(timeout=SLOW)

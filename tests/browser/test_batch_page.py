@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -64,7 +65,7 @@ def test_a_wrong_file_says_what_to_do(look: Any) -> None:
     give(visit.page, "colour,size\nred,1\n")
     visit.page.get_by_text("No usable column").wait_for(timeout=SLOW)
     visit.page.get_by_text("What to do:").first.wait_for(timeout=SLOW)
-    assert visit.page.get_by_role("button", name="Predict").count() == 0
+    expect(visit.page.get_by_role("button", name="Predict")).to_have_count(0, timeout=SLOW)
     assert visit.complaints == []
 
 
