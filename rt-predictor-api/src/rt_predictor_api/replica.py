@@ -15,6 +15,7 @@ from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.history.journal import Entry, Event, Lesson
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
+from rt_predictor_core.models.explanation import Explanation, explain
 from rt_predictor_core.models.forecast import Forecasts, Inputs
 from rt_predictor_core.requests import Requests
 
@@ -95,6 +96,12 @@ class Replica:
     def told(self, inputs: Inputs) -> Forecasts:
         """Return the forecasts that follow from the inputs."""
         return self.artifact.forecaster.told(inputs)
+
+    def explained(self, inputs: Inputs) -> tuple[Forecasts, Explanation | None]:
+        """Return the forecast of a single row, and why it is what it is; None where the model cannot tell."""
+        reference = self.artifact.reference
+        explanation = explain(self.artifact.forecaster, reference, inputs) if reference is not None else None
+        return self.told(inputs), explanation
 
     def said(self, events: Iterable[Event]) -> list[Said]:
         """Return what is to be said of events' jobs, as they were submitted."""

@@ -34,9 +34,12 @@ class PredictionService(PredictionServiceServicer):
         """Forecast one job."""
         del context
         check(request)
-        answer = self._engine.predict(convert.asked_one(request.job, int(self._clock())))
+        asked = convert.asked_one(request.job, int(self._clock()))
+        answer = self._engine.explain(asked) if request.explain else self._engine.predict(asked)
         response = messages.PredictResponse()
         convert.forecast(answer, self._risk(request), response.forecast)
+        if request.explain:
+            convert.explanation(answer, response.forecast.explanation)
         return response
 
     def PredictBatch(self, request: messages.PredictBatchRequest, context: Any) -> messages.PredictBatchResponse:  # noqa: N802
