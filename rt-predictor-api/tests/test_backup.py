@@ -20,7 +20,8 @@ import pytest
 from rt_predictor_api import backup, restore
 from rt_predictor_api.settings import Settings, read
 from rt_predictor_api.stores import JOURNAL
-from rt_predictor_core.history.journal import Event, Journal
+from rt_predictor_core.history.events import Event
+from rt_predictor_core.history.journal import Journal
 from rt_predictor_formats.errors import Problem
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
 
