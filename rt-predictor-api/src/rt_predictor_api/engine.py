@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -14,13 +14,14 @@ from rt_predictor_api import metrics
 from rt_predictor_api.affinity import Cores
 from rt_predictor_api.asked import Asked
 from rt_predictor_api.cache import ForecastCache
+from rt_predictor_api.catalogue import Known
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.replica import Journaled, Replica, said
 from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.features.keys import TIERS
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 from rt_predictor_core.models.explanation import Explanation
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.requests import Requests
@@ -69,9 +70,26 @@ class Engine:
         return self._replica.artifact.manifest if self._replica else None
 
     @property
+    def known(self) -> Known | None:
+        """What is told of the model that answers now; None before the first."""
+        return Known(self._replica.artifact.manifest, self._replica.artifact.evaluation) if self._replica else None
+
+    @property
     def folder(self) -> str:
         """Name of the artifact folder that answers now; empty before the first."""
         return self._replica.artifact.path.name if self._replica else ""
+
+    def epoch(self) -> Hashable | None:
+        """Return what changes with anything that forecasts follow from, but what is asked; None while in doubt."""
+        try:
+            return self._replica.epoch if self._replica else None
+        except Problem:
+            return None
+
+    def again(self, answer: Answer) -> None:
+        """Take note that an answer is given once more."""
+        self._count(answer.forecasts, stale=answer.stale)
+        self._remembered(answer)
 
     def predict(self, asked: Asked) -> Answer:
         """Return the forecasts of the rows, each as of its submit time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from threading import Lock
 from typing import Protocol
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from rt_predictor_api.live import Said
 from rt_predictor_core.artifact.load import Artifact
-from rt_predictor_core.history.journal import Entry, Event, Lesson
+from rt_predictor_core.history.events import Entry, Event, Lesson
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
 from rt_predictor_core.models.explanation import Explanation, explain
@@ -21,6 +21,8 @@ from rt_predictor_core.requests import Requests
 
 REPLAY_EVENTS = 2_000
 """Journal entries taken in at a time."""
+
+_NUMBERS = count()
 
 _EXAMPLE: dict[str, str | float | None] = {
     **dict.fromkeys(("user", "account", "partition", "qos", "name", "work_dir"), "warm"),
@@ -37,6 +39,10 @@ class Journaled(Protocol):
 
     def mark(self) -> int:
         """Return a number that is another one whenever there is something to replay; must cost next to nothing."""
+        ...
+
+    def newest(self) -> int:
+        """Return the number of the newest entry; 0 where there is none."""
         ...
 
     def replay(self, after: int) -> Iterator[Entry]:
@@ -61,6 +67,7 @@ class Replica:
         """How many entries of the journal it has taken in."""
         self._journal = journal
         self._store = artifact.history()
+        self._which = next(_NUMBERS)
         self._number = 0
         self._mark: int | None = None
         self._lock = Lock()
@@ -69,6 +76,18 @@ class Replica:
     def version(self) -> str:
         """The model's version."""
         return self.artifact.manifest.version
+
+    @property
+    def epoch(self) -> tuple[int, int] | None:
+        """What tells this replica, and what it has followed, from any other; None while the journal holds more.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_UNAVAILABLE`` while the journal does not tell.
+        """
+        mark = self._journal.mark()
+        return (self._which, mark) if mark == self._mark else None
 
     def follow(self) -> bool:
         """Take in everything that the journal holds; False where there was nothing new.
