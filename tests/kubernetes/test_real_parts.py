@@ -26,7 +26,7 @@ from rt_predictor_api.settings import Settings
 from rt_predictor_api.stores.redis import RedisJournal
 from rt_predictor_client import Client, load_config
 from rt_predictor_client.errors import ClientError
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 
 BIN = Path(sys.executable).parent
 ADAPTER = ROOT / "k8s/components/monitoring/adapter-rules.yaml"

@@ -19,7 +19,8 @@ from rt_predictor_api.stores.redis import RedisJournal
 from rt_predictor_core.artifact.load import newest
 from rt_predictor_core.artifact.manifest import FORMAT as MANIFEST_FORMAT
 from rt_predictor_core.artifact.manifest import NAME
-from rt_predictor_core.history.journal import FORMAT, Entry, Event, Journal, Lesson
+from rt_predictor_core.history.events import Entry, Event, Lesson, row_of
+from rt_predictor_core.history.journal import FORMAT, Journal
 from rt_predictor_formats.errors import Problem
 
 EVERY_FORMAT = pytest.mark.parametrize("number", written.JOURNALS)
@@ -123,11 +124,9 @@ def test_a_backup_with_an_older_history_is_restored(number: int, tmp_path: Path)
 
 
 def test_an_entry_in_redis_is_read_and_written_as_ever() -> None:
-    from rt_predictor_api.stores.redis import _text
-
     fields: Any = {b"entry": written.REDIS_ENTRY.encode()}
     entry = RedisJournal._entry(None, 1, fields)  # type: ignore[arg-type]  # asks nothing of the journal
-    asked = {"user": "ada", "wallclock_req": 7200.0}
+    asked = dict.fromkeys(written.ASKED) | {"user": "ada", "wallclock_req": 7200.0}
     assert entry.event == Event("", "1", 1_700_000_000, 1_700_000_060, 1_700_003_660, "COMPLETED", asked)
     assert entry.lesson == Lesson("20260101T000000Z-0a0a0a0a", 1, (0.5, 0.25, 0.75))
-    assert json.loads(_text(entry.event, entry.lesson)) == json.loads(written.REDIS_ENTRY)
+    assert json.loads(json.dumps(row_of(entry.event, entry.lesson))) == json.loads(written.REDIS_ENTRY)

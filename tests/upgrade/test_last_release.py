@@ -32,7 +32,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 import rt_predictor_core
-from rt_predictor_core.history.journal import Event, Journal
+from rt_predictor_core.history.events import Event
+from rt_predictor_core.history.journal import Journal
 assert Path(rt_predictor_core.__file__).is_relative_to(sys.argv[2]), rt_predictor_core.__file__
 with closing(Journal(Path(sys.argv[1]))) as journal:
     journal.append([Event("", str(n), n, n + 1, n + 100, "COMPLETED", {"user": "ada"}) for n in range(1, 51)])

@@ -92,8 +92,8 @@ JOURNALS: dict[int, Callable[[Path], None]] = {1: journal_1, 2: journal_2}
 """What writes each format."""
 
 REDIS_ENTRY = (
-    '[{"cluster": "", "job_id": "1", "submit_time": 1700000000, "start_time": 1700000060, "end_time": 1700003660, '
-    '"state": "COMPLETED", "job": {"user": "ada", "wallclock_req": 7200.0}}, '
-    '{"model": "20260101T000000Z-0a0a0a0a", "tier": 1, "levels": [0.5, 0.25, 0.75]}]'
+    '["", "1", 1700000000, "ended", 1700000060, 1700003660, "COMPLETED", "ada", null, null, nul'
+    'l, 7200.0, null, null, null, null, null, null, null, "20260101T000000Z-0a0a0a0a", 1, 0.5, 0.25, 0.75, 30927087'
+    "24]"
 )
 """An entry of the journal in Redis, as release 0.1.0 writes it."""
