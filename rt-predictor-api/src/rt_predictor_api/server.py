@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
+from typing import Any
 
 import grpc
 import structlog
@@ -81,6 +82,7 @@ class Service:
         self._log = structlog.get_logger()
         self._metrics = Metrics(metrics.OWN if shared else metrics.TABLE)
         self._guard = Guard(settings, self._metrics)
+        self._spans, self._send_spans = _tracing(settings)
         self._health = Health(settings.max_concurrent_calls)
         with self._cores.keeping():
             self._grpc = self._transport()
@@ -169,6 +171,7 @@ class Service:
             # from the outside in: what is counted is the status that errors became, of limits as well
             interceptors=[
                 Receiving(calls, self._metrics),
+                *self._spans,
                 CallMetrics(self._metrics, settings.request_log_level),
                 *self._guard.first,
                 Errors(),
@@ -230,6 +233,7 @@ class Service:
         self._jobs.close()
         self._journal.close()
         self._remembered.close()
+        self._send_spans()
         self._hide()
         self._log.info("stopped")
 
@@ -237,6 +241,18 @@ class Service:
         if self._scraped:
             self._scraped.shutdown()
             self._scraped.server_close()
+
+
+def _tracing(settings: Settings) -> tuple[list[grpc.ServerInterceptor[Any, Any]], Callable[[], None]]:
+    """Return what makes spans, and what sends the last of them; nothing where no collector is named."""
+    if not settings.traces_endpoint:
+        return [], lambda: None
+    # whoever traces nothing loads nothing for it
+    from rt_predictor_api.interceptors.tracing import Tracing
+    from rt_predictor_api.traces import provider
+
+    made = provider(settings)
+    return [Tracing(made)], made.shutdown
 
 
 def _connections(settings: Settings) -> list[tuple[str, int]]:
