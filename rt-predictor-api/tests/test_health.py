@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -19,9 +20,9 @@ from open_inference.inference_pb2 import (
     ServerLiveRequest,
     ServerReadyRequest,
 )
-from rt_predictor_api.server import NAMES
+from rt_predictor_api.server import LIVENESS, NAMES, _connections
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
-from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from rtpredictor.v1.model_service_pb2 import GetEvaluationRequest, GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest, PredictStreamRequest
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -83,6 +84,36 @@ def test_the_longest_watches_give_way_to_calls_and_newer_ones(served: Any, job: 
         assert [[told.status for told in watch] for watch in held[15:]] == [[NOT_SERVING]] * 5
 
 
+def test_a_service_that_waits_for_a_model_lives_until_it_drains(
+    served: Any, tmp_path: Path, until: Callable[..., Any]
+) -> None:
+    with served(models=tmp_path / "none", wait_for_model=True) as client:
+        until(lambda: client.status() == "NOT_SERVING", "the service to answer")
+        assert client.status(LIVENESS) == "SERVING"
+        client.service._health.end()
+        assert client.status(LIVENESS) == "NOT_SERVING"
+
+
+@contextmanager
+def states(client: Any) -> Iterator[list[grpc.ChannelConnectivity]]:
+    """Yield a list that grows by each state that the client's connection comes to."""
+    seen: list[grpc.ChannelConnectivity] = []
+    client.channel.subscribe(seen.append)
+    yield seen
+    client.channel.unsubscribe(seen.append)
+
+
+def test_a_connection_ends_by_itself_only_where_it_is_told_to(served: Any, until: Callable[..., Any]) -> None:
+    ready, idle = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE
+    with served(max_connection_seconds=0.2) as client, states(client) as seen:
+        assert client.status() == "SERVING"
+        # idle is what gRPC comes to when the server says that it goes away
+        until(lambda: ready in seen and idle in seen[seen.index(ready) :], "the end")
+        assert client.status() == "SERVING", "calls go on, on a new connection"
+    with served() as client:
+        assert "grpc.max_connection_age_ms" not in dict(_connections(client.service._settings))
+
+
 def test_without_a_model_every_call_says_unavailable(
     served: Any, tmp_path: Path, until: Callable[..., Any], refusal: Any, job: Any, event: Any
 ) -> None:
@@ -93,7 +124,9 @@ def test_without_a_model_every_call_says_unavailable(
             lambda: client.prediction.PredictBatch(PredictBatchRequest(jobs=[job()])),
             lambda: next(client.prediction.PredictStream(iter([PredictStreamRequest(jobs=[job()])]))),
             lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=[event(1)])])),
+            lambda: client.prediction.Predict(PredictRequest(job=job(), explain=True)),
             lambda: client.model.GetModel(GetModelRequest()),
+            lambda: client.model.GetEvaluation(GetEvaluationRequest()),
             lambda: client.inference.ModelMetadata(ModelMetadataRequest(name="rt-predictor")),
             lambda: client.inference.ModelInfer(ModelInferRequest(model_name="rt-predictor")),
         ]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rt_predictor_api.replica import Journaled
 from rt_predictor_api.stores.redis import RedisJournal
-from rt_predictor_core.history.journal import REQUEST_COLUMNS, Event, Journal, Lesson
+from rt_predictor_core.history.events import REQUEST_COLUMNS, Event, Lesson
+from rt_predictor_core.history.journal import Journal
 
 LESSON = Lesson("20260101T000000Z-00000000", 3, (0.25, 1.0 / 3.0, 1.0))
 Opener = Callable[[], Journaled]
@@ -58,6 +59,15 @@ def test_events_come_back_in_order_with_what_they_taught_to_the_bit(journal: Jou
     assert entries[2].event.end_time is None
     assert sorted(entry.number for entry in entries) == [entry.number for entry in entries]
     assert jobs(journal, entries[0].number) == ["1", "2"]
+
+
+def test_the_newest_number_is_that_of_the_last_entry(journal: Journaled) -> None:
+    assert journal.newest() == 0
+    journal.append([ended(1), ended(2)], [None] * 2)
+    assert journal.newest() == list(journal.replay(0))[-1].number
+    before = journal.newest()
+    journal.append([ended(3)], [None])
+    assert jobs(journal, before) == ["3"]
 
 
 def test_an_event_counts_once_as_it_was_first_told(journal: Journaled) -> None:

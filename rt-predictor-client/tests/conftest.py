@@ -23,6 +23,7 @@ from rtpredictor.v1 import (
     forecast_pb2,
     history_service_pb2,
     history_service_pb2_grpc,
+    job_pb2,
     model_service_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2,
@@ -183,6 +184,39 @@ class _History(history_service_pb2_grpc.HistoryServiceServicer):
                 response.accepted += 1
         return response
 
+    def ListJobs(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Answer with 250 jobs of whoever is asked for, page by page."""
+        self._peer.enter("ListJobs", context)
+        self._peer.requests.append(request)
+        size, begin = request.page_size or 100, int(request.page_token or 0)
+        numbers = range(begin, min(begin + size, 250))
+        response = history_service_pb2.ListJobsResponse(privacy=history_service_pb2.PRIVACY_SHOW)
+        response.jobs.extend(record(250 - number, request.user) for number in numbers)
+        response.next_page_token = str(numbers.stop) if numbers.stop < 250 else ""
+        return response
+
+
+def record(number: int, user: str) -> history_service_pb2.JobRecord:
+    """Return a job that ended; every other one waits, and nothing was said of it."""
+    made = history_service_pb2.JobRecord(
+        job=job_pb2.Job(job_id=str(number), user=user, name="relax", wallclock_req=7200, nodes_req=2)
+    )
+    made.job.submit_time.FromSeconds(1_760_000_000 + number)
+    if number % 2 == 0:
+        made.start_time.FromSeconds(1_760_000_100 + number)
+        made.end_time.FromSeconds(1_760_003_700 + number)
+        made.state = job_pb2.JOB_STATE_COMPLETED
+        made.run_seconds = 3600
+        made.forecast.CopyFrom(
+            history_service_pb2.JobForecast(
+                median_seconds=1800,
+                interval=forecast_pb2.Interval(lower_seconds=60, upper_seconds=5400, nominal_coverage=0.9),
+                tier=forecast_pb2.HISTORY_TIER_USER,
+                model_version="20260101T000000Z-00000000",
+            )
+        )
+    return made
+
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, peer: Peer) -> None:
@@ -204,6 +238,36 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
     def ListModels(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         self._peer.enter("ListModels", context)
         return model_service_pb2.ListModelsResponse(models=_models())
+
+    def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._peer.enter("GetEvaluation", context)
+        newest, oldest = _models()
+        if request.version == oldest.version:
+            return model_service_pb2.GetEvaluationResponse(version=oldest.version)
+        return model_service_pb2.GetEvaluationResponse(version=newest.version, evaluation=_evaluation())
+
+
+def _evaluation() -> Any:
+    def part(label: str, jobs: int) -> Any:
+        baselines = [model_service_pb2.BaselineScore(name="request", mae_hours=6, median_ae_minutes=90)]
+        scores = {"mae_hours": 1.5, "median_ae_minutes": 9, "coverage_90": 0.91, "width_90_hours": 7}
+        return model_service_pb2.PartScore(label=label, jobs=jobs, baselines=baselines, **scores)
+
+    features = [
+        model_service_pb2.FeatureImportance(feature="near_q50_log", group="alike", share=0.75),
+        model_service_pb2.FeatureImportance(feature="log_wallclock_req", group="wallclock", share=0.25),
+    ]
+    return model_service_pb2.Evaluation(
+        first_submit_time=timestamp_pb2.Timestamp(seconds=1759000000),
+        last_submit_time=timestamp_pb2.Timestamp(seconds=1760000000),
+        overall=part("all", 100),
+        months=[part("2025-09", 60), part("2025-10", 40)],
+        weeks=[part("2025-09-29", 100)],
+        bands=[part("up to 10 min", 100)],
+        tiers=[part("user+name", 100)],
+        reliability=[model_service_pb2.QuantileReliability(level=0.95, measured=0.94)],
+        importance=[model_service_pb2.MemberImportance(name="ensemble", features=features)],
+    )
 
 
 def _models() -> list[Any]:

@@ -24,6 +24,8 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "ReportJobs": lambda client: client.report([EVENT]),
     "GetModel": lambda client: client.model(),
     "ListModels": lambda client: client.models(),
+    "GetEvaluation": lambda client: client.evaluation(),
+    "ListJobs": lambda client: client.jobs_page("ada"),
 }
 ATTEMPTS = SERVICE_CONFIG["methodConfig"][0]["retryPolicy"]["maxAttempts"]
 

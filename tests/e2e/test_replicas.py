@@ -40,6 +40,8 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "ReportJobs": lambda client: client.report([END]),
     "GetModel": lambda client: client.model(),
     "ListModels": lambda client: client.models(),
+    "GetEvaluation": lambda client: client.evaluation(),
+    "ListJobs": lambda client: client.jobs_page("ada"),
     "Check": lambda client: client.health(),
 }
 

@@ -114,7 +114,7 @@ def _frames(folder: Path) -> Iterator[One]:
     """Connections whose frames are wrong; every so often a good client asks."""
     with service.running(folder) as running, grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         predict = channel.unary_unary(frames.PREDICT)
-        (good,) = (message.SerializeToString() for message in seeds.of_calls()[frames.PREDICT])
+        good = seeds.of_calls()[frames.PREDICT][0].SerializeToString()
         valid = frames.valid_call(good)
         taken = 0
 
@@ -174,6 +174,7 @@ TARGETS = (
     Target("frames", 10_000, 100, _frames),
     Target("artifact", 20_000, 300, artifacts.opened),
     Target("journal", 20_000, 100, stores.journal),
+    Target("redis", 20_000, 100, stores.redis),
     Target("forecasts", 10_000, 20, stores.forecasts),
 )
 BY_NAME = {target.name: target for target in TARGETS}

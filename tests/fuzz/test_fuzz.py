@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ SECONDS = 60.0
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_no_input_is_more_than_refused(target: Target, tmp_path: Path) -> None:
+    if target.name == "redis" and shutil.which("redis-server") is None:
+        pytest.skip("no redis-server here: install Debian's package redis-server")
     progress = tmp_path / "progress"
     progress.write_bytes(bytes(8))
     total = fuzz.take(target.name, 1, range(target.few), progress)
@@ -73,7 +76,7 @@ def eventually(holds: Callable[[], int], seconds: float = SECONDS) -> int:
 def answers(port: int) -> bool:
     """Return whether a client that is new to the server gets an answer within a second."""
     with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
-        (good,) = (message.SerializeToString() for message in seeds.of_calls()[frames.PREDICT])
+        good = seeds.of_calls()[frames.PREDICT][0].SerializeToString()
         try:
             return bool(channel.unary_unary(frames.PREDICT)(good, timeout=1.0))
         except grpc.RpcError:

@@ -18,7 +18,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from rt_predictor_core.history.journal import Kind
+from rt_predictor_core.history.events import Kind
 
 CALL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 ERROR_SECONDS = (60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200, 230_400)
@@ -190,6 +190,13 @@ LIVE_ENDS = Metric(
 WORKERS = Metric("rtpredictor_workers", Gauge, "Processes that answer calls.")
 WORKER_RESTARTS = Metric("rtpredictor_worker_restarts_total", Counter, "Processes started in place of dead ones.")
 
+FEATURE_DRIFT = Metric(
+    "rtpredictor_feature_drift",
+    Gauge,
+    "Population stability index of a feature, of the jobs asked about within a week against those of training.",
+    ("feature",),
+)
+
 TRAINING = (
     TRAINING_SECONDS,
     TRAINING_MEMORY,
@@ -231,7 +238,13 @@ OWN = (
 )
 """What each process counts that answers calls."""
 
-TABLE = OWN + SUPERVISED
+COUNTED = OWN + SUPERVISED
+"""What is counted as it happens."""
+
+COMPUTED = (FEATURE_DRIFT,)
+"""What is computed when it is asked for, from what all processes have counted."""
+
+TABLE = COUNTED + COMPUTED
 """All of them. Labels never hold what a caller sent."""
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
@@ -266,7 +279,7 @@ class Metrics:
     registry: what the scrape endpoint serves, with the process's own figures.
     """
 
-    def __init__(self, table: Sequence[Metric] = TABLE, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, table: Sequence[Metric] = COUNTED, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or _process_registry()
         self._collectors = {metric.name: metric.build(self.registry) for metric in table}
         # looking up a child by its labels costs four times as much as counting in it

@@ -12,7 +12,7 @@ import numpy as np
 
 from rt_predictor_api.live import Said
 from rt_predictor_core.artifact.load import Artifact
-from rt_predictor_core.history.journal import Entry, Event, Lesson
+from rt_predictor_core.history.events import Entry, Event, Lesson
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
 from rt_predictor_core.models.explanation import Explanation, explain
@@ -39,6 +39,10 @@ class Journaled(Protocol):
 
     def mark(self) -> int:
         """Return a number that is another one whenever there is something to replay; must cost next to nothing."""
+        ...
+
+    def newest(self) -> int:
+        """Return the number of the newest entry; 0 where there is none."""
         ...
 
     def replay(self, after: int) -> Iterator[Entry]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from threading import Event
+from typing import Any
 
 import grpc
 import structlog
@@ -19,6 +22,7 @@ from rt_predictor_api.affinity import Cores
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.describing import describe
+from rt_predictor_api.drift import Drift, DriftCollector
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.health import SERVICE, Health, Response
 from rt_predictor_api.interceptors.errors import Errors
@@ -29,15 +33,17 @@ from rt_predictor_api.interceptors.streams import Streams
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.ports import unusable
-from rt_predictor_api.scrape import expose
+from rt_predictor_api.scrape import FOLDER_VARIABLE, expose
 from rt_predictor_api.security import listening
 from rt_predictor_api.security.guard import Guard
+from rt_predictor_api.security.privacy import Privacy
 from rt_predictor_api.services.history import HistoryService
 from rt_predictor_api.services.inference import InferenceService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
 from rt_predictor_api.settings import Settings
 from rt_predictor_api.stores import journal_of
+from rt_predictor_api.stores.jobs import JobIndex
 from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_api.watch import Watch
 from rt_predictor_formats.errors import Problem
@@ -54,6 +60,9 @@ SERVICES = ("PredictionService", "HistoryService", "ModelService")
 NAMES = (*(f"rtpredictor.v1.{name}" for name in SERVICES), "inference.GRPCInferenceService")
 TOLD = ("", *NAMES)
 """What has a health: each service, and under the empty name the whole server."""
+
+LIVENESS = "liveness"
+"""Health that is told as soon as calls are answered: who waits for a model is not to be restarted."""
 
 
 class Service:
@@ -74,22 +83,29 @@ class Service:
         self._cores = Cores(kept=settings.one_core, place=place)
         self._shared = shared
         self._log = structlog.get_logger()
-        self._metrics = Metrics(metrics.OWN if shared else metrics.TABLE)
+        self._metrics = Metrics(metrics.OWN if shared else metrics.COUNTED)
+        # the supervisor tells it for all
+        self._drift = Drift(Path(os.environ[FOLDER_VARIABLE]) if shared else None)
+        if not shared:
+            self._metrics.registry.register(DriftCollector(lambda: [self._drift.counted()]))
         self._guard = Guard(settings, self._metrics)
+        self._spans, self._send_spans = _tracing(settings)
         self._health = Health(settings.max_concurrent_calls)
         with self._cores.keeping():
             self._grpc = self._transport()
         self.port = settings.port if shared else self._listen()
         self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
+            self._privacy = Privacy.of(settings)
             self._journal = journal_of(settings)
         except Problem:
             self._hide()
             raise
+        self._jobs = JobIndex(self._journal, self._privacy, settings.listed_jobs)
         self._remembered = Remembered(settings.history / FORECASTS, settings.remembered_forecasts)
         live = LiveScores(self._metrics, self._remembered)
         cache = ForecastCache(settings.forecast_cache_entries, self._metrics)
-        self._engine = Engine(self._journal, live, self._metrics, cache, self._cores)
+        self._engine = Engine(self._journal, live, self._metrics, cache, self._cores, self._drift)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()
@@ -118,6 +134,7 @@ class Service:
                 self._load()
             self._guard.start(self.port)
             self._watch.start()
+            self._drift.start()
             if self._shared:
                 self._log.info("worker listening", port=self.port)
             else:
@@ -162,6 +179,7 @@ class Service:
             # from the outside in: what is counted is the status that errors became, of limits as well
             interceptors=[
                 Receiving(calls, self._metrics),
+                *self._spans,
                 CallMetrics(self._metrics, settings.request_log_level),
                 *self._guard.first,
                 Errors(),
@@ -181,6 +199,7 @@ class Service:
                 ("grpc.keepalive_timeout_ms", 20_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                *_connections(settings),
             ],
             maximum_concurrent_rpcs=calls,
         )
@@ -195,7 +214,7 @@ class Service:
             PredictionService(engine, settings, self._metrics, time.time), server
         )
         history_service_pb2_grpc.add_HistoryServiceServicer_to_server(
-            HistoryService(engine, settings, self._metrics), server
+            HistoryService(engine, settings, self._metrics, self._jobs, self._remembered, self._privacy), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, self._catalogue), server)
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
@@ -203,6 +222,7 @@ class Service:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._health.tell(TOLD, Response.NOT_SERVING)
+        self._health.tell((LIVENESS,), Response.SERVING)
         if listening.reflects(settings):
             describe((*NAMES, SERVICE), server)
 
@@ -216,10 +236,13 @@ class Service:
         self._metrics.set(metrics.READY, to=0)
         self._log.info("draining", seconds=self._settings.drain_seconds)
         self._watch.stop()
+        self._drift.stop()
         self._guard.stop()
         self._grpc.stop(self._settings.drain_seconds).wait()
+        self._jobs.close()
         self._journal.close()
         self._remembered.close()
+        self._send_spans()
         self._hide()
         self._log.info("stopped")
 
@@ -227,3 +250,23 @@ class Service:
         if self._scraped:
             self._scraped.shutdown()
             self._scraped.server_close()
+
+
+def _tracing(settings: Settings) -> tuple[list[grpc.ServerInterceptor[Any, Any]], Callable[[], None]]:
+    """Return what makes spans, and what sends the last of them; nothing where no collector is named."""
+    if not settings.traces_endpoint:
+        return [], lambda: None
+    # whoever traces nothing loads nothing for it
+    from rt_predictor_api.interceptors.tracing import Tracing
+    from rt_predictor_api.traces import provider
+
+    made = provider(settings)
+    return [Tracing(made)], made.shutdown
+
+
+def _connections(settings: Settings) -> list[tuple[str, int]]:
+    """Return how long a connection may last: where clients balance, a new one finds replicas that came later."""
+    if not settings.max_connection_seconds:
+        return []
+    # gRPC itself varies it by a tenth, so that not all come back at once; calls and streams on it may end
+    return [("grpc.max_connection_age_ms", int(settings.max_connection_seconds * 1_000))]

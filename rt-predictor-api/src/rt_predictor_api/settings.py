@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     keepalive_seconds: Annotated[float, Field(ge=1)] = 60.0
     """How long a connection may be silent before it is probed; lower finds dead clients sooner and sends more."""
 
+    max_connection_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """How long a client keeps a connection before it looks for replicas anew; its calls end first. 0 is without end."""
+
     watch_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the folder of artifacts is looked at; lower swaps sooner."""
 
@@ -131,8 +134,23 @@ class Settings(BaseSettings):
     remembered_forecasts: Annotated[int, Field(ge=0)] = 50_000
     """Forecasts kept to be compared with the jobs' ends, about 300 bytes each; the oldest are forgotten."""
 
+    listed_jobs: Annotated[int, Field(ge=0)] = 50_000
+    """Reported jobs that ListJobs tells of, the newest, about 500 bytes each once somebody asks; 0 tells none."""
+
+    privacy: Literal["show", "hash", "hide"] = "show"
+    """Names in ListJobs: show, hash (keyed, and asked for by the hash), or hide (nobody's jobs can be asked for)."""
+
+    privacy_key: SecretStr = SecretStr("")
+    """Secret of the hashes; empty makes one in the history folder. Services that shall tell the same need the same."""
+
     forecast_cache_entries: Annotated[int, Field(ge=0)] = 4_096
     """Forecasts of single jobs kept for equal questions, about 7 kB each; 0 makes each anew."""
+
+    traces_endpoint: str | None = None
+    """OpenTelemetry collector that a span of each call goes to, as http://host:4317 (gRPC); empty makes none."""
+
+    traces_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the calls that are traced, where whoever asks says nothing; lower costs less under load."""
 
     reflection: bool | None = None
     """Describe the contract to tools such as grpcurl; empty is true on this machine's own addresses, else false."""
