@@ -42,6 +42,7 @@ compose() {
   local words files=(-f docker-compose.yml)
   words=$(program)
   if [[ $PROFILE == m2max ]]; then files+=(-f docker-compose.m2max.yml); fi
+  if [[ $FRONT == replica ]]; then files+=(-f docker-compose.replicas.yml); fi
   if [[ -n $SECRETS ]]; then files+=(-f docker-compose.secure.yml); fi
   # every profile, so that all parts are seen; what is started is named. Two words in v2
   # shellcheck disable=SC2086
@@ -134,7 +135,7 @@ check_secrets() { # said before anything is started: Compose would make what is 
 }
 
 start() {
-  local services
+  local services scale=()
   services=$(started)
   [[ $REPLICAS =~ ^[1-9][0-9]?$ ]] || die "RT_PREDICTOR_REPLICAS=$REPLICAS: not a number of services; use 1 to 99"
   check_secrets
@@ -149,8 +150,10 @@ start() {
   running ui || must_be_free "$UI_PORT" RT_PREDICTOR_UI_PORT
   running prometheus || must_be_free "$PROMETHEUS_PORT" RT_PREDICTOR_PROMETHEUS_PORT
   running alertmanager || must_be_free "$ALERTMANAGER_PORT" RT_PREDICTOR_ALERTMANAGER_PORT
+  # Compose v2 knows of no replica unless it is started
+  if [[ $FRONT == replica ]]; then scale=(--scale "replica=$REPLICAS"); fi
   # shellcheck disable=SC2086
-  compose up -d --no-build --scale "replica=$REPLICAS" $services || die "Compose cannot start the services; the lines above say why"
+  compose up -d --no-build ${scale[@]+"${scale[@]}"} $services || die "Compose cannot start the services; the lines above say why"
   wait_for "$FRONT"
   wait_for_newest
   wait_for ui

@@ -86,7 +86,6 @@ class Prometheus:
         own = {"rt-predictor-api": self.target, "prometheus": f"127.0.0.1:{self.port}"}
         assert {job["job_name"] for job in config["scrape_configs"]} == own.keys()
         for job in config["scrape_configs"]:
-            job.pop("dns_sd_configs", None)
             job["static_configs"] = [{"targets": [own[job["job_name"]]]}]
         (self.folder / "rules").mkdir()
         (pattern,) = config["rule_files"]
