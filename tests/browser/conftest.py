@@ -96,6 +96,7 @@ class Site:
     folder: Path
     port: int = field(default_factory=find_free_port)
     ui_port: int = field(default_factory=find_free_port)
+    metrics_port: int = field(default_factory=find_free_port)
     api: Process | None = None
     ui: Process | None = None
 
@@ -106,14 +107,15 @@ class Site:
 
     def start_api(self) -> None:
         flags = [f"--models={self.models}", f"--history={self.folder / 'history'}", f"--port={self.port}"]
-        command = [str(BIN / "rt-predictor-api"), *flags, "--metrics-port=0"]
+        command = [str(BIN / "rt-predictor-api"), *flags, f"--metrics-port={self.metrics_port}"]
         self.api = Process(command, self.folder / "api.log", {})
         self.api.start(self._api_answers)
 
     def start_ui(self) -> None:
         options = [f"--server.port={self.ui_port}", "--server.address=127.0.0.1", "--server.headless=true"]
         command = [str(BIN / "streamlit"), "run", str(ROOT / "rt-predictor-ui/src/app.py"), *options]
-        self.ui = Process(command, self.folder / "ui.log", {"RT_PREDICTOR_ADDRESS": f"localhost:{self.port}"})
+        where = {"RT_PREDICTOR_ADDRESS": f"localhost:{self.port}", "RT_PREDICTOR_METRICS_PORT": str(self.metrics_port)}
+        self.ui = Process(command, self.folder / "ui.log", where)
         self.ui.start(self._ui_answers)
 
     def stop(self) -> None:
@@ -229,7 +231,7 @@ def visit(look: Callable[..., Visit]) -> Visit:
 
 def _is_complaint(said: Any) -> bool:
     """Return whether a line of the console is one; Streamlit looks for its base below a page's own address first."""
-    return said.type == "error" and re.search(r"/(batch|model)/_stcore/", said.location["url"]) is None
+    return said.type == "error" and re.search(r"/(analytics|batch|model)/_stcore/", said.location["url"]) is None
 
 
 def _is_own(url: str) -> bool:

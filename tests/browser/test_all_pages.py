@@ -12,7 +12,12 @@ pytestmark = pytest.mark.browser
 SLOW = 60_000
 """Longest wait for what a page shall show [ms]."""
 
-PAGES = {"": "How long will this job run?", "batch": "Forecast many jobs", "model": "Model performance"}
+PAGES = {
+    "": "How long will this job run?",
+    "batch": "Forecast many jobs",
+    "model": "Model performance",
+    "analytics": "Analytics",
+}
 FIT = """([parts, most]) => {
     const edges = [...document.querySelectorAll(parts)].map(one => one.getBoundingClientRect().right)
     return edges.length > 0 && Math.max(...edges) <= most
@@ -41,6 +46,8 @@ def settled(look: Any, path: str, example: dict[str, Any], **tab: Any) -> Any:
         page.get_by_role("button", name="Predict 3 rows").click(timeout=SLOW)
         page.get_by_text("Done: 3 of 3 rows").wait_for(timeout=SLOW)
         page.get_by_text("3 of 3 rows").last.wait_for(timeout=SLOW)
+    elif path == "analytics":
+        page.locator("[aria-label^='Calls a second over ']").first.wait_for(timeout=SLOW)
     else:
         page.get_by_text("rt-predictor-train --rollback").wait_for(timeout=SLOW)
     return visit

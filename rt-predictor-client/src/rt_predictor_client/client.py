@@ -111,6 +111,11 @@ class Client:
         self._channel.close()
         self._streams.close()
 
+    @property
+    def breaker_state(self) -> str:
+        """State of the circuit breaker: ``closed``, ``open``, ``half-open``; ``off`` if there is none."""
+        return self._breaker.state
+
     def predict(self, job: JobLike, risk: float | None = None) -> Forecast:
         """Return the forecast of one job; ``risk`` in [0.01, 0.5] is the service's own if None."""
         request = prediction_service_pb2.PredictRequest(job=job_message(job), risk=risk)

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from rt_predictor_ui.components.service_state import service_state
-from rt_predictor_ui.pages import batch, model, predict
+from rt_predictor_ui.pages import analytics, batch, model, predict
 
 ICON = Path(__file__).with_name("icon.svg")
 """The browser tab's picture; an icon by name, here or of a page, would be fetched from another machine."""
@@ -21,6 +21,7 @@ def main() -> None:
         st.Page(predict.render, title="Predict", url_path="predict", default=True),
         st.Page(batch.render, title="Batch", url_path="batch"),
         st.Page(model.render, title="Model performance", url_path="model"),
+        st.Page(analytics.render, title="Analytics", url_path="analytics"),
     ]
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title=f"{chosen.title} - {NAME}", page_icon=str(ICON), layout="centered")

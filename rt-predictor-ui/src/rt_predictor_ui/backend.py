@@ -69,6 +69,11 @@ def models() -> tuple[ModelInfo, ...]:
         return _client().models()
 
 
+def breaker_state() -> str:
+    """Return the state of the circuit breaker before the service: ``closed``, ``open``, ``half-open`` or ``off``."""
+    return _client().breaker_state
+
+
 def new_client() -> Client:
     """Return a client that nobody else uses, for calls that are broken off by closing it; raises Problem."""
     return Client.from_config(load_config())
