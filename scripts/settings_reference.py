@@ -50,6 +50,8 @@ OTHERS: tuple[tuple[str, str, str], ...] = (
     ("RT_PREDICTOR_PROMETHEUS_URL", "", "UI: Prometheus's address, for live figures. Compose sets it."),
     ("RT_PREDICTOR_PROMETHEUS_JOB", "rt-predictor-api", "UI: the name that Prometheus scrapes the API under."),
     ("RT_PREDICTOR_METRICS_URL", "", "UI: where the API tells its metrics; nothing: its host, at its metrics port."),
+    ("RT_PREDICTOR_USER_HEADER", "", "UI: header by which a proxy tells who the visitor is; nothing: nobody is asked."),
+    ("RT_PREDICTOR_TRUSTED_PROXIES", "", "UI: addresses and networks of the proxies that may, separated by commas."),
     ("COMPOSE_PROJECT_NAME", "rt-predictor", "Compose: prefix of containers, network and volumes."),
 )
 

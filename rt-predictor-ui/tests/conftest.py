@@ -75,6 +75,9 @@ class Peer:
     health: Any = None
     server: Any = None
     models: list[Any] = field(default_factory=made_models)
+    credentials: Any = None
+    tokens: set[str] = field(default_factory=set)
+    """What callers showed."""
     flow: threading.Event = field(default_factory=threading.Event)
     """Streams wait until it is set."""
     flowing: int = 0
@@ -114,7 +117,9 @@ class Peer:
         self.health = health.HealthServicer()
         self.health.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
+        at = f"127.0.0.1:{self.port}"
+        plain = self.credentials is None
+        self.port = self.server.add_insecure_port(at) if plain else self.server.add_secure_port(at, self.credentials)
         self.server.start()
 
     def stop(self) -> None:
@@ -158,6 +163,7 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
         self._peer = peer
 
     def GetModel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        self._peer.tokens |= {value for name, value in context.invocation_metadata() if name == "authorization"}
         return model_service_pb2.GetModelResponse(model=next(iter(self._peer.models)))
 
     def ListModels(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802

@@ -111,11 +111,11 @@ class Site:
         self.api = Process(command, self.folder / "api.log", {})
         self.api.start(self._api_answers)
 
-    def start_ui(self) -> None:
+    def start_ui(self, **variables: str) -> None:
         options = [f"--server.port={self.ui_port}", "--server.address=127.0.0.1", "--server.headless=true"]
         command = [str(BIN / "streamlit"), "run", str(ROOT / "rt-predictor-ui/src/app.py"), *options]
         where = {"RT_PREDICTOR_ADDRESS": f"localhost:{self.port}", "RT_PREDICTOR_METRICS_PORT": str(self.metrics_port)}
-        self.ui = Process(command, self.folder / "ui.log", where)
+        self.ui = Process(command, self.folder / "ui.log", {**where, **variables})
         self.ui.start(self._ui_answers)
 
     def stop(self) -> None:
@@ -206,8 +206,8 @@ def look(site: Site, chrome: Any) -> Iterator[Callable[..., Visit]]:
     """Return what opens an empty tab, light or dark, of any size."""
     tabs = []
 
-    def open_tab(width: int = 1000, height: int = 1400, scheme: str = "light") -> Visit:
-        page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    def open_tab(width: int = 1000, height: int = 1400, scheme: str = "light", **more: Any) -> Visit:
+        page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         page.set_default_timeout(1000 * DEADLINE)
         tabs.append(page)
         opened = Visit(page, site.address)

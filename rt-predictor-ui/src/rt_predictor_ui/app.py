@@ -6,7 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from rt_predictor_formats.errors import Problem
+from rt_predictor_ui.components.problem_box import problem_box
 from rt_predictor_ui.components.service_state import service_state
+from rt_predictor_ui.identity import visitor
 from rt_predictor_ui.pages import analytics, batch, model, predict
 
 ICON = Path(__file__).with_name("icon.svg")
@@ -25,5 +28,10 @@ def main() -> None:
     ]
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title=f"{chosen.title} - {NAME}", page_icon=str(ICON), layout="centered")
+    try:
+        visitor()
+    except Problem as problem:
+        problem_box(problem)
+        return
     service_state()
     chosen.run()

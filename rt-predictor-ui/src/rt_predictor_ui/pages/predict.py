@@ -17,6 +17,7 @@ from rt_predictor_ui.components.risk_slider import accepted_risk, risk_slider, s
 from rt_predictor_ui.components.script_box import script_box
 from rt_predictor_ui.components.service_state import LOOK_SECONDS
 from rt_predictor_ui.components.what_if_view import NOTHING, what_if_view
+from rt_predictor_ui.identity import visitor
 from rt_predictor_ui.what_if import Variant, variants
 
 _ANSWER, _WAITING, _COMPARED, _LINK = "answer", "waiting", "compared", "link"
@@ -46,7 +47,7 @@ def render() -> None:
     _follow_link()
     script_box()
     try:
-        request = job_form()
+        request = job_form(visitor())
         if request is not None:
             _forget()  # an earlier answer would be taken for this one's
             with st.spinner("Asking the service"):
