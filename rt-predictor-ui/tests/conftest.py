@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pyarrow as pa
 import pytest
 import streamlit as st
 from google.protobuf import any_pb2, timestamp_pb2
@@ -19,6 +20,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from streamlit.testing.v1 import AppTest
 
+from rt_predictor_client.requests import forecast, job_message
 from rtpredictor.v1 import (
     forecast_pb2,
     model_service_pb2,
@@ -30,6 +32,23 @@ from rtpredictor.v1 import (
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "src" / "app.py"
 MOST_NODES = 1000
+MODEL = "20260101T000000Z-00000000"
+ARROW = pa.schema(
+    {
+        "median_seconds": pa.float64(),
+        "most_likely_seconds": pa.float64(),
+        "lower_seconds": pa.float64(),
+        "upper_seconds": pa.float64(),
+        "recommended_wallclock_seconds": pa.uint32(),
+        "probability_exceeds_request": pa.float64(),
+        "tier": pa.string(),
+        "history_jobs": pa.uint32(),
+        "degraded": pa.string(),
+        "error": pa.string(),
+    }
+)
+"""The service's columns, but for its quantiles."""
+
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -63,12 +82,25 @@ def made_models() -> list[Any]:
     return [full, model_service_pb2.Model(version="20250101T000000Z-00000000", jobs=7)]
 
 
+def arrow_row(result: Any) -> dict[str, Any]:
+    """Return a result as a row of the service's Arrow answer."""
+    if result.HasField("error"):
+        (violation,) = result.error.violations
+        return {"error": f"{violation.field}: {violation.description}"}
+    made = forecast(result.forecast)
+    row = {name: getattr(made, name) for name in ARROW.names if hasattr(made, name)}
+    tier = {"user_name": "user+name", "none": "none"}[made.tier]
+    return {**row, "tier": tier, "recommended_wallclock_seconds": made.recommended_seconds}
+
+
 @dataclass
 class Peer:
     """What the server saw, and how it shall answer."""
 
     port: int = 0
     requests: list[Any] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of Arrow that were asked for."""
     refused: dict[str, str] = field(default_factory=dict)
     tier: int = forecast_pb2.HISTORY_TIER_USER_NAME
     degraded: int = 0
@@ -146,9 +178,11 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
                 self._peer.flow.wait(60)
             if self._peer.refused:
                 context.abort_with_status(self._peer.refusal())
-            yield prediction_service_pb2.PredictStreamResponse(
-                results=[self._result(job, request.risk) for job in request.jobs]
-            )
+            if request.arrow_jobs:
+                answer = {"arrow_results": self._arrow(request)}
+            else:
+                answer = {"results": [self._result(job, request.risk) for job in request.jobs]}
+            yield prediction_service_pb2.PredictStreamResponse(**answer, model_version=MODEL)
 
     def _result(self, job: Any, risk: float) -> Any:
         if job.nodes_req > MOST_NODES:
@@ -156,6 +190,20 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             return prediction_service_pb2.PredictResult(error=problem_pb2.RowError(violations=[violation]))
         request = prediction_service_pb2.PredictRequest(job=job, risk=risk)
         return prediction_service_pb2.PredictResult(forecast=self._peer.forecast(request))
+
+    def _arrow(self, request: Any) -> bytes:
+        with pa.ipc.open_stream(request.arrow_jobs) as stream:
+            jobs = stream.read_all().to_pylist()
+        self._peer.jobs += jobs
+        rows = []
+        for job in jobs:
+            message = job_message({name: value for name, value in job.items() if name != "submit_time"})
+            result = self._result(message, request.risk)
+            rows.append(arrow_row(result))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, ARROW) as stream:
+            stream.write_table(pa.Table.from_pylist(rows, ARROW))
+        return sink.getvalue().to_pybytes()
 
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):
@@ -181,6 +229,16 @@ def peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Peer]:
     yield running
     st.cache_resource.clear()
     running.flow.set()
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Peer]:
+    """Return a server for all tests of a module."""
+    running = Peer()
+    running.flow.set()
+    running.start()
+    yield running
     running.stop()
 
 
