@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BUF = shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")
 SERVICES = {
     "PredictionService": {"Predict", "PredictBatch", "PredictStream", "PredictRemaining"},
-    "HistoryService": {"ReportJobs"},
-    "ModelService": {"GetModel", "ListModels"},
+    "HistoryService": {"ReportJobs", "ListJobs"},
+    "ModelService": {"GetModel", "ListModels", "GetEvaluation"},
     "GRPCInferenceService": {
         "ServerLive",
         "ServerReady",

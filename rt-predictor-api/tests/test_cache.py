@@ -9,29 +9,35 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Barrier, Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rt_predictor_api import convert, metrics
+from rt_predictor_api import metrics
 from rt_predictor_api.affinity import Cores
-from rt_predictor_api.cache import ForecastCache
+from rt_predictor_api.cache import AnswerCache, ForecastCache
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.services.prediction import PredictionService
+from rt_predictor_api.settings import read
 from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_core.artifact.load import Artifact, load
 from rt_predictor_core.history import journal as events
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.forecast import Forecasts
-from rtpredictor.v1.forecast_pb2 import Forecast
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
 
 THREADS = 8
 USERS = ("ada", "bob")
+
+
+@pytest.fixture(scope="module")
+def artifacts(trained: Path, newer: Path) -> tuple[Artifact, Artifact]:
+    return load(trained), load(newer)
 
 
 def counted(cache_of: Metrics) -> tuple[float, float]:
@@ -112,6 +118,64 @@ def test_without_entries_nothing_is_kept_or_counted() -> None:
     assert counted(told) == (0, 0)
 
 
+def test_an_answer_is_given_again_until_something_changes() -> None:
+    told, epoch = Metrics(), [1]
+    cache = AnswerCache[str](10, told, lambda: epoch[0])
+    assert cache.find("question") is None
+    assert cache.make("question", lambda: "first") == cache.find("question") == "first"
+    assert cache.find("another") is None
+    epoch[0] = 2
+    assert cache.find("question") is None
+    assert cache.make("question", lambda: "second") == cache.find("question") == "second"
+    assert counted(told) == (2, 0)
+
+
+@pytest.mark.parametrize("after", [2, None])
+def test_what_changes_while_an_answer_is_made_keeps_it_from_being_given_again(after: int | None) -> None:
+    epoch: list[int | None] = [1]
+    cache = AnswerCache[str](10, Metrics(), lambda: epoch[0])
+
+    def make() -> str:
+        epoch[0] = after
+        return "of before or after"
+
+    assert cache.make("question", make) == "of before or after"
+    assert cache.find("question") is None
+    epoch[0] = 1
+    assert cache.find("question") is None
+
+
+def test_while_it_is_unknown_what_answers_follow_from_none_is_kept() -> None:
+    cache = AnswerCache[str](10, Metrics(), lambda: None)
+    assert cache.make("question", lambda: "stale") == "stale"
+    assert cache.find("question") is None
+
+
+def test_the_answers_that_were_not_asked_for_the_longest_make_room() -> None:
+    cache = AnswerCache[str](2, Metrics(), lambda: 1)
+    for question in ("a", "b"):
+        cache.make(question, lambda question=question: question)  # type: ignore[misc]
+    assert cache.find("a") == "a"
+    cache.make("c", lambda: "c")
+    assert [cache.find(question) for question in ("a", "b", "c")] == ["a", None, "c"]
+    none = AnswerCache[str](0, Metrics(), lambda: 1)
+    assert none.make("a", lambda: "a") == "a"
+    assert none.find("a") is None
+
+
+def test_a_job_that_is_submitted_now_is_asked_anew_when_time_has_passed(
+    artifacts: tuple[Artifact, Artifact], job: Callable[..., Any], tmp_path: Path
+) -> None:
+    with answering(tmp_path, 100) as one:
+        one.engine.adopt(fresh(artifacts[0]))
+        asked = job(user="ada")
+        asked.ClearField("submit_time")
+        for now, hits in ((1_700_000_000.2, 0), (1_700_000_000.8, 1), (1_700_050_000.0, 1), (1_700_050_000.5, 2)):
+            one.service._clock = lambda now=now: now  # type: ignore[misc]
+            one.service.Predict(PredictRequest(job=asked), None)
+            assert counted(one.service._metrics)[0] == hits
+
+
 def test_an_equal_question_is_a_hit_until_something_is_reported(served: Any, job: Any, event: Any) -> None:
     with served() as client:
 
@@ -128,18 +192,23 @@ def test_an_equal_question_is_a_hit_until_something_is_reported(served: Any, job
         assert again == first != newer
 
 
-@pytest.fixture(scope="module")
-def artifacts(trained: Path, newer: Path) -> tuple[Artifact, Artifact]:
-    return load(trained), load(newer)
+class Answering(NamedTuple):
+    """An engine, what asks it, and what remembers its forecasts."""
+
+    engine: Engine
+    service: PredictionService
+    memory: Remembered
 
 
 @contextmanager
-def engine(folder: Path, entries: int) -> Iterator[Engine]:
+def answering(folder: Path, entries: int) -> Iterator[Answering]:
     told = Metrics()
+    chosen = read({"models": folder, "history": folder, "forecast_cache_entries": entries})
     journal = events.Journal(folder / "journal.sqlite")
     memory = Remembered(folder / "forecasts.sqlite", 100)
     with closing(journal), closing(memory):
-        yield Engine(journal, LiveScores(told, memory), told, ForecastCache(entries, told), Cores(kept=False))
+        one = Engine(journal, LiveScores(told, memory), told, ForecastCache(entries, told), Cores(kept=False))
+        yield Answering(one, PredictionService(one, chosen, told, lambda: 1_700_000_000.0), memory)
 
 
 def fresh(artifact: Artifact) -> Artifact:
@@ -177,28 +246,32 @@ def test_no_answer_tells_whether_there_is_a_cache(
     """Whatever is reported, asked for and adopted in between."""
     with ExitStack() as stack:
         folders = [Path(stack.enter_context(TemporaryDirectory())) for _ in range(3)]
-        engines = [stack.enter_context(engine(folder, most)) for folder, most in zip(folders, (0, 1, 100), strict=True)]
-        for one in engines:
-            one.adopt(fresh(artifacts[0]))
-        for what, given_, more in [*steps, *(step for step in steps if step[0] == "predict")]:
-            answers = [told(one, artifacts, job, what, given_, more) for one in engines]
+        all_of_them = [
+            stack.enter_context(answering(folder, most)) for folder, most in zip(folders, (0, 1, 100), strict=True)
+        ]
+        for one in all_of_them:
+            one.engine.adopt(fresh(artifacts[0]))
+        again = [step for step in steps if step[0] == "predict"]
+        for what, given_, more in [*steps, *again, *again]:
+            answers = [told(one, artifacts, job, what, given_, more) for one in all_of_them]
             assert answers[0] == answers[1] == answers[2]
 
 
 def told(
-    one: Engine, artifacts: tuple[Artifact, Artifact], job: Callable[..., Any], what: str, given_: Any, more: Any
+    one: Answering, artifacts: tuple[Artifact, Artifact], job: Callable[..., Any], what: str, given_: Any, more: Any
 ) -> Any:
-    """Let an engine do a step and return what it answers."""
+    """Let one do a step and return what it answers, and what it then remembers of the job."""
     if what == "adopt":
-        one.adopt(fresh(artifacts[given_]))
+        one.engine.adopt(fresh(artifacts[given_]))
         return None
     if what == "predict":
-        forecast = Forecast()
-        convert.forecast(one.predict(convert.asked_one(job(**given_), 0)), more, forecast)
-        return forecast.SerializeToString(deterministic=True)
+        asked = job(**given_)
+        answer = one.service.Predict(PredictRequest(job=asked, risk=more), None)
+        identity = (given_["job_id"], given_["submit_time"])
+        return answer.SerializeToString(deterministic=True), one.memory.find([identity])
     row = {**given_}
     identity = {"cluster": "", "job_id": row.pop("job_id"), "submit_time": row.pop("submit_time")}
     start = identity["submit_time"] + 5
     end = None if more is None else start + more
     state = None if more is None else "COMPLETED"
-    return one.report([events.Event(**identity, start_time=start, end_time=end, state=state, job=row)])
+    return one.engine.report([events.Event(**identity, start_time=start, end_time=end, state=state, job=row)])

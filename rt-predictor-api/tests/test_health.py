@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import grpc
@@ -49,8 +49,38 @@ def test_health_follows_the_model_and_the_end(
         publish(trained, empty)
         assert next(watched).status == SERVING
         assert client.value("rtpredictor_ready") == 1
-        client.service._health.enter_graceful_shutdown()
-        assert next(watched).status == NOT_SERVING
+        client.service._health.end()
+        assert [told.status for told in watched] == [NOT_SERVING]
+
+
+def watched(client: Any) -> Any:
+    """Return a watch of the server that has been told its status."""
+    watch = client.health.Watch(health_pb2.HealthCheckRequest(), timeout=120)
+    assert next(watch).status == SERVING
+    return watch
+
+
+def test_watches_may_end_while_the_status_changes(served: Any) -> None:
+    with served() as client:
+        for _ in range(20):
+            watches = [watched(client) for _ in range(20)]
+            changes = Thread(target=lambda: [client.service._health.tell([""], SERVING) for _ in range(200)])
+            changes.start()
+            for watch in watches:
+                watch.cancel()
+            changes.join(60)
+            assert not changes.is_alive()
+            assert client.status() == "SERVING"
+
+
+def test_the_longest_watches_give_way_to_calls_and_newer_ones(served: Any, job: Any, until: Any) -> None:
+    with served(max_active_calls=1, max_streams=1, max_concurrent_calls=10) as client:
+        held = [watched(client) for _ in range(20)]
+        until(lambda: sum(watch.done() for watch in held) == 15, "all but five to give way")
+        assert {watch.code() for watch in held[:15]} == {grpc.StatusCode.CANCELLED}
+        assert client.prediction.Predict(PredictRequest(job=job())).forecast.median_seconds > 0
+        client.service._health.end()
+        assert [[told.status for told in watch] for watch in held[15:]] == [[NOT_SERVING]] * 5
 
 
 def test_without_a_model_every_call_says_unavailable(

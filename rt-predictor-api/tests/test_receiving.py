@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2
 
 from rt_predictor_api.interceptors import receiving
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
@@ -78,15 +77,3 @@ def test_health_refuses_what_is_no_message(client: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         client.channel.unary_unary("/grpc.health.v1.Health/Check")(b"\xff" * 9)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-
-
-def test_a_watch_of_health_keeps_no_thread(served: Any, job: Any) -> None:
-    with served(max_active_calls=1, max_streams=1, max_concurrent_calls=10) as client:
-        watch = client.channel.unary_stream(WATCH, response_deserializer=health_pb2.HealthCheckResponse.FromString)
-        held = []
-        for _ in range(20):
-            held.append(watch(b""))
-            assert next(iter(held[-1])).status == health_pb2.HealthCheckResponse.SERVING
-        assert client.prediction.Predict(PredictRequest(job=job())).forecast.median_seconds > 0
-        for call in held:
-            call.cancel()

@@ -54,6 +54,15 @@ def answer(job: Any, risk: float, degraded: int = 0) -> forecast_pb2.Forecast:
     return forecast
 
 
+def explanation(median: float, *, unexplained: bool) -> forecast_pb2.Explanation:
+    """Return an explanation of two contributions that sum, with the baseline, to the median."""
+    if unexplained:
+        return forecast_pb2.Explanation(unexplained=forecast_pb2.UNEXPLAINED_REASON_NO_BASELINE)
+    parts = {"user": median - 300, "size": -300.0}
+    contributions = [forecast_pb2.Contribution(group=group, seconds=seconds) for group, seconds in parts.items()]
+    return forecast_pb2.Explanation(baseline_seconds=600, contributions=contributions)
+
+
 def answer_remaining(job: Any, elapsed: float, risk: float, degraded: int = 0) -> forecast_pb2.RemainingForecast:
     """Return a forecast of what is left: that of the job less the time that it has run; 0 from its request on."""
     whole = answer(job, risk, degraded)
@@ -93,6 +102,7 @@ class Peer:
     always: status_pb2.Status | None = None
     fail_from_message: int | None = None
     degraded: int = 0
+    unexplained: bool = False
     hang: threading.Event | None = None
     known: set[tuple[str, int]] = field(default_factory=set)
     health: Any = None
@@ -118,7 +128,10 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._peer.enter("Predict", context)
         self._peer.requests.append(request)
         risk = request.risk if request.HasField("risk") else 0.05
-        return prediction_service_pb2.PredictResponse(forecast=answer(request.job, risk, self._peer.degraded))
+        forecast = answer(request.job, risk, self._peer.degraded)
+        if request.explain:
+            forecast.explanation.CopyFrom(explanation(forecast.median_seconds, unexplained=self._peer.unexplained))
+        return prediction_service_pb2.PredictResponse(forecast=forecast)
 
     def PredictRemaining(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._peer.enter("PredictRemaining", context)

@@ -232,6 +232,36 @@ def test_the_forecast_document_follows_its_schema(rtp: Any) -> None:
     assert document(rtp("predict", "--json").out)["forecast"]["probability_exceeds_request"] is None
 
 
+def test_an_explanation_is_a_table_of_minutes(rtp: Any, peer: Any) -> None:
+    ran = rtp("predict", "--time", "60", "--explain")
+    assert ran.status == 0
+    assert peer.requests[0].explain
+    table = [line.split() for line in ran.out.partition("\n\n")[2].splitlines()]
+    assert [row[-1] for row in table] == ["minutes", "10.0", "+25.0", "-5.0", "30.0"]
+    assert "what this user ran lately" in ran.out
+
+
+def test_a_model_that_cannot_explain_says_why(rtp: Any, peer: Any) -> None:
+    peer.unexplained = True
+    ran = rtp("predict", "--time", "60", "--explain")
+    assert ran.status == 0
+    assert ran.out.splitlines()[-1].startswith("no explanation: the model was published by a release")
+    assert (
+        document(rtp("predict", "--explain", "--json").out)["forecast"]["explanation"]["unexplained"] == "no_baseline"
+    )
+
+
+def test_the_document_has_an_explanation_where_it_was_asked_for(rtp: Any, peer: Any) -> None:
+    told = document(rtp("predict", "--time", "60", "--explain", "--json").out)["forecast"]
+    assert told["explanation"] == {
+        "baseline_seconds": 600,
+        "contributions": [{"group": "user", "seconds": 1500}, {"group": "size", "seconds": -300}],
+        "unexplained": None,
+    }
+    assert document(rtp("predict", "--time", "60", "--json").out)["forecast"]["explanation"] is None
+    assert not peer.requests[1].explain
+
+
 def test_a_degraded_forecast_is_told_and_five_only_under_strict(rtp: Any, peer: Any) -> None:
     peer.degraded = 1
     ran = rtp("predict")

@@ -145,6 +145,14 @@ def no_window(port: int, opened: ExitStack) -> None:
                 break
 
 
+def no_window_watches(port: int, opened: ExitStack) -> None:
+    """Watch the health of the service, and leave no room for what it is."""
+    connection = opened.enter_context(connected(port, (4, 0)))
+    for number in range(1_200):
+        stream = 2 * number + 1
+        sent(connection, headers(WATCH, stream), *message(b"", stream))
+
+
 def open_calls(path: str) -> Callable[[int, ExitStack], None]:
     """Return what begins calls, on a few connections and on many, and sends no message."""
 
@@ -164,6 +172,7 @@ ATTACKS: Final[dict[str, Callable[[int, ExitStack], None]]] = {
     "endless headers": endless_headers,
     "rapid reset": rapid_reset,
     "no window": no_window,
+    "no window for watches": no_window_watches,
     "open streams": open_calls(STREAM),
     "open reflection": open_calls(REFLECTION),
     "open watches": open_calls(WATCH),

@@ -71,6 +71,16 @@ def forecast(answer: Answer, risk: float, out: forecast_pb2.Forecast) -> None:
     _only(answer, risk, out)
 
 
+def explanation(answer: Answer, out: forecast_pb2.Explanation) -> None:
+    """Write why the forecast of the only row is what it is into ``out``, or why that is not told."""
+    if answer.explanation is None:
+        out.unexplained = forecast_pb2.UNEXPLAINED_REASON_NO_BASELINE
+        return
+    out.baseline_seconds = answer.explanation.baseline
+    for group, seconds in sorted(answer.explanation.contributions.items(), key=lambda one: -abs(one[1])):
+        out.contributions.add(group=group, seconds=seconds)
+
+
 def remaining(answer: Answer, risk: float, out: forecast_pb2.RemainingForecast) -> None:
     """Write what is left of the only row, which runs, into ``out``."""
     _only(answer, risk, out)

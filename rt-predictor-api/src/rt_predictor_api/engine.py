@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -21,6 +21,7 @@ from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.history.journal import Event
+from rt_predictor_core.models.explanation import Explanation
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.requests import Requests
 from rt_predictor_formats.errors import Problem
@@ -33,13 +34,15 @@ LONG_ROWS = 1_000
 class Answer:
     """Forecasts of the good rows that were asked for, and the version of the model that made them.
 
-    ``stale`` where the journal could not be read: they rest on what was known before.
+    ``stale`` where the journal could not be read: they rest on what was known before. ``explanation`` is of a single
+    row for which it was wanted, None where the model kept nothing to compare with.
     """
 
     asked: Asked
     version: str
     forecasts: Forecasts
     stale: bool = False
+    explanation: Explanation | None = None
 
 
 class Engine:
@@ -70,6 +73,18 @@ class Engine:
         """Name of the artifact folder that answers now; empty before the first."""
         return self._replica.artifact.path.name if self._replica else ""
 
+    def epoch(self) -> Hashable | None:
+        """Return what changes with anything that forecasts follow from, but what is asked; None while in doubt."""
+        try:
+            return self._replica.epoch if self._replica else None
+        except Problem:
+            return None
+
+    def again(self, answer: Answer) -> None:
+        """Take note that an answer is given once more."""
+        self._count(answer.forecasts, stale=answer.stale)
+        self._remembered(answer)
+
     def predict(self, asked: Asked) -> Answer:
         """Return the forecasts of the rows, each as of its submit time.
 
@@ -78,12 +93,24 @@ class Engine:
         Problem
             ``NO_MODEL`` before the first model is adopted.
         """
-        answer = self._answer(asked)
-        told = [(row, identity) for row, identity in enumerate(asked.identities) if identity is not None]
-        if told:
-            rows = said(answer.forecasts, answer.version)
-            self._live.remember((identity, rows[row]) for row, identity in told)
-        return answer
+        return self._remembered(self._answer(asked))
+
+    def explain(self, asked: Asked) -> Answer:
+        """Return the forecast of the only row as of its submit time, and why it is what it is.
+
+        Both follow from one reading of the history, and neither is kept for equal questions.
+
+        Raises
+        ------
+        Problem
+            ``NO_MODEL`` before the first model is adopted.
+        """
+        replica = self._current()
+        current = self._follow(replica)
+        with self._cores.leaving():
+            forecasts, explanation = replica.explained(replica.inputs(asked.requests))
+        self._count(forecasts, stale=not current)
+        return self._remembered(Answer(asked, replica.version, forecasts, not current, explanation))
 
     def remaining(self, asked: Asked, elapsed: np.ndarray) -> Answer:
         """Return the forecasts of rows that have run for ``elapsed``, float64[n] in seconds.
@@ -154,6 +181,14 @@ class Engine:
         self._metrics.set(metrics.MODEL_LAST_SUBMIT, to=manifest.last_submit)
         self._metrics.set(metrics.JOURNAL_EVENTS, to=replica.entries)
         self._log.info("model adopted", version=manifest.version, jobs=manifest.jobs, replayed=replica.entries)
+
+    def _remembered(self, answer: Answer) -> Answer:
+        """Keep what is said of jobs that have an identity, and return it."""
+        told = [(row, identity) for row, identity in enumerate(answer.asked.identities) if identity is not None]
+        if told:
+            rows = said(answer.forecasts, answer.version)
+            self._live.remember((identity, rows[row]) for row, identity in told)
+        return answer
 
     def _answer(self, asked: Asked) -> Answer:
         replica = self._current()

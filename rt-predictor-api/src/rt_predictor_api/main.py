@@ -48,7 +48,7 @@ def main(context: click.Context, /, **flags: Any) -> None:
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice(["predict", "report", "admin"]),
+    type=click.Choice(["predict", "report", "history", "admin"]),
     help="What its bearer may do; may be given several times.",
 )
 def token(name: str, scopes: tuple[str, ...]) -> None:

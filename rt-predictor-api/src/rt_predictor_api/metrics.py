@@ -196,7 +196,7 @@ class Metrics:
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Raise a counter or gauge."""
         collector = self._of(metric, labels)
-        if isinstance(collector, Counter | Gauge):
+        if isinstance(collector, (Counter, Gauge)):  # a union would be made at each call
             collector.inc(by)
 
     def set(self, metric: Metric, *labels: str, to: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from threading import Lock
 from typing import Protocol
 
@@ -15,11 +15,14 @@ from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.history.journal import Entry, Event, Lesson
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
+from rt_predictor_core.models.explanation import Explanation, explain
 from rt_predictor_core.models.forecast import Forecasts, Inputs
 from rt_predictor_core.requests import Requests
 
 REPLAY_EVENTS = 2_000
 """Journal entries taken in at a time."""
+
+_NUMBERS = count()
 
 _EXAMPLE: dict[str, str | float | None] = {
     **dict.fromkeys(("user", "account", "partition", "qos", "name", "work_dir"), "warm"),
@@ -60,6 +63,7 @@ class Replica:
         """How many entries of the journal it has taken in."""
         self._journal = journal
         self._store = artifact.history()
+        self._which = next(_NUMBERS)
         self._number = 0
         self._mark: int | None = None
         self._lock = Lock()
@@ -68,6 +72,18 @@ class Replica:
     def version(self) -> str:
         """The model's version."""
         return self.artifact.manifest.version
+
+    @property
+    def epoch(self) -> tuple[int, int] | None:
+        """What tells this replica, and what it has followed, from any other; None while the journal holds more.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_UNAVAILABLE`` while the journal does not tell.
+        """
+        mark = self._journal.mark()
+        return (self._which, mark) if mark == self._mark else None
 
     def follow(self) -> bool:
         """Take in everything that the journal holds; False where there was nothing new.
@@ -95,6 +111,12 @@ class Replica:
     def told(self, inputs: Inputs) -> Forecasts:
         """Return the forecasts that follow from the inputs."""
         return self.artifact.forecaster.told(inputs)
+
+    def explained(self, inputs: Inputs) -> tuple[Forecasts, Explanation | None]:
+        """Return the forecast of a single row, and why it is what it is; None where the model cannot tell."""
+        reference = self.artifact.reference
+        explanation = explain(self.artifact.forecaster, reference, inputs) if reference is not None else None
+        return self.told(inputs), explanation
 
     def said(self, events: Iterable[Event]) -> list[Said]:
         """Return what is to be said of events' jobs, as they were submitted."""

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
-from typing import Any
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from open_inference import inference_pb2_grpc
 from rt_predictor_api import arrow, metrics
@@ -21,6 +20,7 @@ from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.describing import describe
 from rt_predictor_api.engine import Engine
+from rt_predictor_api.health import SERVICE, Health, Response
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
 from rt_predictor_api.interceptors.metrics import CallMetrics
@@ -52,7 +52,8 @@ FORECASTS = "forecasts.sqlite3"
 
 SERVICES = ("PredictionService", "HistoryService", "ModelService")
 NAMES = (*(f"rtpredictor.v1.{name}" for name in SERVICES), "inference.GRPCInferenceService")
-"""Services whose health is told, besides that of the whole server, the empty name."""
+TOLD = ("", *NAMES)
+"""What has a health: each service, and under the empty name the whole server."""
 
 
 class Service:
@@ -75,7 +76,7 @@ class Service:
         self._log = structlog.get_logger()
         self._metrics = Metrics(metrics.OWN if shared else metrics.TABLE)
         self._guard = Guard(settings, self._metrics)
-        self._health = health.HealthServicer()
+        self._health = Health(settings.max_concurrent_calls)
         with self._cores.keeping():
             self._grpc = self._transport()
         self.port = settings.port if shared else self._listen()
@@ -201,21 +202,17 @@ class Service:
             InferenceService(engine, settings, self._metrics, time.time), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.tell(TOLD, Response.NOT_SERVING)
         if listening.reflects(settings):
-            describe((*NAMES, health.SERVICE_NAME), server)
+            describe((*NAMES, SERVICE), server)
 
     def _ready(self) -> None:
         self._metrics.set(metrics.READY, to=1)
-        self._tell(health_pb2.HealthCheckResponse.SERVING)
-
-    def _tell(self, status: Any) -> None:
-        for name in (health.OVERALL_HEALTH, *NAMES):
-            self._health.set(name, status)
+        self._health.tell(TOLD, Response.SERVING)
 
     def _drain(self) -> None:
         """Say so, stop learning of new models, let calls end, close the journal."""
-        self._health.enter_graceful_shutdown()
+        self._health.end()
         self._metrics.set(metrics.READY, to=0)
         self._log.info("draining", seconds=self._settings.drain_seconds)
         self._watch.stop()

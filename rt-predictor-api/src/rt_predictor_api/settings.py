@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     """Forecasts kept to be compared with the jobs' ends, about 300 bytes each; the oldest are forgotten."""
 
     forecast_cache_entries: Annotated[int, Field(ge=0)] = 4_096
-    """Forecasts of single jobs kept for equal questions, about 4 kB each; 0 makes each anew."""
+    """Forecasts of single jobs kept for equal questions, about 7 kB each; 0 makes each anew."""
 
     reflection: bool | None = None
     """Describe the contract to tools such as grpcurl; empty is true on this machine's own addresses, else false."""

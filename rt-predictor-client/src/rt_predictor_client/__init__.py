@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TooMuch,
         Unreachable,
     )
+    from rt_predictor_client.insight import Explanation
     from rt_predictor_client.requests import (
         DialMeasure,
         Forecast,
@@ -37,6 +38,7 @@ __all__ = [
     "ClientError",
     "Config",
     "DialMeasure",
+    "Explanation",
     "Forecast",
     "JobRequest",
     "MethodScore",
@@ -64,6 +66,7 @@ _MODULES = {
     "Security": "rt_predictor_client.config",
     "load_config": "rt_predictor_client.config",
     "DialMeasure": "rt_predictor_client.requests",
+    "Explanation": "rt_predictor_client.insight",
     "Forecast": "rt_predictor_client.requests",
     "JobRequest": "rt_predictor_formats.sbatch",
     "MethodScore": "rt_predictor_client.requests",

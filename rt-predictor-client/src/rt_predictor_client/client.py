@@ -116,9 +116,12 @@ class Client:
         """State of the circuit breaker: ``closed``, ``open``, ``half-open``; ``off`` if there is none."""
         return self._breaker.state
 
-    def predict(self, job: JobLike, risk: float | None = None) -> Forecast:
-        """Return the forecast of one job; ``risk`` in [0.01, 0.5] is the service's own if None."""
-        request = prediction_service_pb2.PredictRequest(job=job_message(job), risk=risk)
+    def predict(self, job: JobLike, risk: float | None = None, *, explain: bool = False) -> Forecast:
+        """Return the forecast of one job; ``risk`` in [0.01, 0.5] is the service's own if None.
+
+        With ``explain`` it says why its median is what it is, which costs as much as a batch of 256 jobs.
+        """
+        request = prediction_service_pb2.PredictRequest(job=job_message(job), risk=risk, explain=explain)
         return forecast(self._ask(self._prediction.Predict, request).forecast)
 
     def predict_remaining(self, job: JobLike, elapsed_seconds: float, risk: float | None = None) -> RemainingForecast:

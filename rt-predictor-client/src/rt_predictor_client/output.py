@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rt_predictor_formats.times import format_duration, human_duration
+from rt_predictor_formats.times import MINUTE, format_duration, human_duration
 
 if TYPE_CHECKING:
+    from rt_predictor_client.insight import Explanation
     from rt_predictor_client.requests import Forecast, ModelInfo, RemainingForecast, ReportResult, RowError
 
 DOCUMENT_VERSION = 1
@@ -31,6 +32,38 @@ _DEGRADED = {
     "history_unavailable": "the history could not be read; the forecast rests on the request alone",
     "no_wallclock_requested": "no time was requested; the site's usual limit was assumed",
 }
+
+_GROUPS = {
+    "wallclock": "the requested time",
+    "size": "nodes, processors, GPUs, memory",
+    "time": "hour and day of the submission",
+    "place": "what partition and account ran lately",
+    "user": "what this user ran lately",
+    "name": "what this user ran under this name",
+    "alike": "this user's newest jobs like this one",
+    "machine": "what the site ran lately, and what waits",
+}
+_UNEXPLAINED = {"no_baseline": "the model was published by a release that kept no typical job to compare with"}
+
+
+def group_words(group: str) -> str:
+    """Return in words what a group of contributions is."""
+    return _GROUPS.get(group, group)
+
+
+def unexplained_words(reason: str) -> str:
+    """Return in words why a forecast is not explained."""
+    return _UNEXPLAINED.get(reason, reason)
+
+
+def explanation_rows(median_seconds: float, told: Explanation) -> list[tuple[str, str]]:
+    """Return why a median is what it is, as pairs of label and minutes."""
+    moved = [(group_words(group), f"{seconds / MINUTE:+.1f}") for group, seconds in told.contributions]
+    ends = [
+        (label, f"{seconds / MINUTE:.1f}")
+        for label, seconds in (("a typical job", told.baseline_seconds), ("this job", median_seconds))
+    ]
+    return [ends[0], *moved, ends[1]]
 
 
 def history_words(forecast: Forecast) -> str:
@@ -222,7 +255,13 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
     content = asdict(forecast)
     content["quantiles"] = [{"level": level, "seconds": seconds} for level, seconds in forecast.quantiles]
     content["recommended_time"] = format_duration(forecast.recommended_seconds)
+    content["explanation"] = forecast.explanation and _explanation(forecast.explanation)
     return content
+
+
+def _explanation(told: Explanation) -> dict[str, Any]:
+    contributions = [{"group": group, "seconds": seconds} for group, seconds in told.contributions]
+    return asdict(told) | {"contributions": contributions}
 
 
 def _model(model: ModelInfo) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rt_predictor_client.insight import Explanation, explanation
+from rt_predictor_client.words import word
 from rt_predictor_formats.errors import Problem, shown
 from rt_predictor_formats.sacct import parse_time
 from rt_predictor_formats.sbatch import JobRequest
@@ -52,6 +54,7 @@ class Forecast:
     tier: finest history that was used: ``none``, ``user``, ``user_request``, ``user_name``, ``user_name_request``.
     history_jobs: finished jobs known at that tier.
     degraded: why it is worse than it could be, such as ``history_unavailable``; None if it is not.
+    explanation: why the median is what it is; None if it was not asked for.
     """
 
     median_seconds: float
@@ -67,6 +70,7 @@ class Forecast:
     tier: str
     history_jobs: int
     degraded: str | None
+    explanation: Explanation | None = field(default=None, kw_only=True)
 
     def quantile(self, level: float) -> float:
         """Return the run time [s] at a level, interpolated between the levels given; ValueError outside of them."""
@@ -217,7 +221,8 @@ def event_message(event: Mapping[str, Any]) -> job_pb2.JobEvent:
 
 def forecast(message: forecast_pb2.Forecast) -> Forecast:
     """Return a forecast message as values."""
-    return Forecast(**_forecast_values(message))
+    explained = explanation(message.explanation) if message.HasField("explanation") else None
+    return Forecast(**_forecast_values(message), explanation=explained)
 
 
 def remaining(message: forecast_pb2.RemainingForecast) -> RemainingForecast:
@@ -277,9 +282,9 @@ def _forecast_values(message: forecast_pb2.Forecast | forecast_pb2.RemainingFore
         "risk": message.recommended_wallclock.risk,
         "probability_exceeds_request": _optional(message, "probability_exceeds_request"),
         "model_version": message.model_version,
-        "tier": _word(forecast_pb2.HistoryTier, message.tier, "HISTORY_TIER_"),
+        "tier": word(forecast_pb2.HistoryTier, message.tier, "HISTORY_TIER_"),
         "history_jobs": message.history_jobs,
-        "degraded": _word(forecast_pb2.DegradedReason, message.degraded, "DEGRADED_REASON_")
+        "degraded": word(forecast_pb2.DegradedReason, message.degraded, "DEGRADED_REASON_")
         if message.degraded
         else None,
     }
@@ -358,14 +363,6 @@ def _state(name: str) -> job_pb2.JobState.ValueType:
 
 def _invalid(name: str, value: object, remedy: str) -> Problem:
     return Problem("FIELD_INVALID", f"{shown(value)} is not accepted", place=name, remedy=remedy)
-
-
-def _word(enum: Any, number: int, prefix: str) -> str:
-    """Return an enum's value in lower case; a number that a newer service knows, as its number."""
-    try:
-        return str(enum.Name(number)).removeprefix(prefix).lower()
-    except ValueError:
-        return str(number)
 
 
 def _optional(message: Any, name: str) -> float | None:

@@ -17,13 +17,14 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, PROBES, TRAINING, member_arrays
+from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, PROBES, REFERENCE, TRAINING, member_arrays
 from rt_predictor_core.artifact.load import load, newest
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
 from rt_predictor_core.features.table import FINGERPRINT, used_columns
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.neighbours import SHAPE
+from rt_predictor_core.models.reference import Reference
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.course import Course
 from rt_predictor_training.facts import Facts
@@ -41,9 +42,13 @@ from rt_predictor_training.progress import Progress
 from rt_predictor_training.resuming import Resuming
 from rt_predictor_training.shelf import Shelf
 from rt_predictor_training.stages import Stages
+from rt_predictor_training.walk import training_rows
 
 STAGES: Final = ".stages"
 """Folder among the models where the finished stages of a run are kept until it has published."""
+
+REFERENCE_JOBS: Final = 100_000
+"""About so many jobs make up the reference."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +151,16 @@ def _files(course: Course, profile: Profile, result: Result, state: State) -> di
         files[member_arrays(name)] = arrays_to_bytes(forest.arrays())
     for member in result.fitted.values():
         files.update(member.native)
+    files[REFERENCE] = arrays_to_bytes(_reference(course, profile).arrays())
     files[PROBES] = arrays_to_bytes(probes_of(course, result, used_columns(queued=profile.queued)))
     return files
+
+
+def _reference(course: Course, profile: Profile) -> Reference:
+    """Return what the newest jobs are like that members would be fitted on now, or a spread sample of those."""
+    rows = training_rows(course, len(course), profile)
+    rows = rows[:: max(1, len(rows) // REFERENCE_JOBS)]
+    return Reference.of(course.requests.take(rows), course.table[rows])
 
 
 def _members(result: Result) -> tuple[MemberEntry, ...]:

@@ -17,6 +17,8 @@ from rt_predictor_api.interceptors.errors import DOMAIN
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.settings import Level
 
+_LEVELS = logging.getLogger(__name__)
+
 
 class CallMetrics(OwnCalls):
     """The outermost interceptor: sees the status that the others decided on."""
@@ -42,7 +44,9 @@ class CallMetrics(OwnCalls):
             self._metrics.count(metrics.IN_FLIGHT, method, by=-1)
             self._metrics.count(metrics.REQUESTS, method, code)
             self._metrics.observe(metrics.REQUEST_SECONDS, method, values=[seconds])
-            self._log.log(self._level, "call", rpc=method, code=code, seconds=round(seconds, 6))
+            # asked first: to find out by logging costs more than all that is counted
+            if _LEVELS.isEnabledFor(self._level):
+                self._log.log(self._level, "call", rpc=method, code=code, seconds=round(seconds, 6))
 
 
 def _code(context: Any) -> str:

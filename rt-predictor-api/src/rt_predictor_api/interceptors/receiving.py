@@ -8,7 +8,6 @@ to gRPC as a stream of messages, of which this takes the one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from itertools import islice
 from threading import Lock
 from time import monotonic
@@ -65,13 +64,11 @@ class Receiving(OwnCalls):
         inner: Any = handler.unary_stream or handler.unary_unary
         parse = handler.request_deserializer
 
-        # gRPC asks the behaviour itself whether it keeps a thread
-        @wraps(inner)
-        def received(requests: Any, context: grpc.ServicerContext, *respond: Any) -> Any:
+        def received(requests: Any, context: grpc.ServicerContext) -> Any:
             raw = self._next(requests, context)
             if raw is None:
                 context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} requires exactly one request message")
-            return inner(_parsed(parse, raw, context) if parse else raw, context, *respond)
+            return inner(_parsed(parse, raw, context) if parse else raw, context)
 
         make: Any = (
             grpc.stream_stream_rpc_method_handler

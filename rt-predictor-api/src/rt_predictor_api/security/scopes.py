@@ -1,13 +1,17 @@
-"""What a caller may do: three scopes, and the one that each call of the contract needs."""
+"""What a caller may do: four scopes, and the one that each call of the contract needs."""
 
 from __future__ import annotations
 
 PREDICT = "predict"
 REPORT = "report"
+HISTORY = "history"
 ADMIN = "admin"
 
-ALL = (PREDICT, REPORT, ADMIN)
-"""Forecasts and models; what happened to jobs; acts that change the service. None contains another."""
+ALL = (PREDICT, REPORT, HISTORY, ADMIN)
+"""Forecasts and models; telling what happened to jobs; asking what did; acts that change the service.
+
+None contains another.
+"""
 
 OPEN = (
     "/grpc.health.v1.Health/",
@@ -23,8 +27,10 @@ NEEDED = {
     "/rtpredictor.v1.PredictionService/PredictStream": PREDICT,
     "/rtpredictor.v1.PredictionService/PredictRemaining": PREDICT,
     "/rtpredictor.v1.HistoryService/ReportJobs": REPORT,
+    "/rtpredictor.v1.HistoryService/ListJobs": HISTORY,
     "/rtpredictor.v1.ModelService/GetModel": PREDICT,
     "/rtpredictor.v1.ModelService/ListModels": PREDICT,
+    "/rtpredictor.v1.ModelService/GetEvaluation": PREDICT,
     "/inference.GRPCInferenceService/ModelReady": PREDICT,
     "/inference.GRPCInferenceService/ServerMetadata": PREDICT,
     "/inference.GRPCInferenceService/ModelMetadata": PREDICT,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from rt_predictor_api import arrow, convert, metrics
 from rt_predictor_api.asked import Asked, limit_rows
+from rt_predictor_api.cache import AnswerCache
 from rt_predictor_api.engine import Answer, Engine
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.settings import Settings
@@ -21,6 +22,11 @@ _Risky: TypeAlias = messages.PredictRequest | messages.PredictRemainingRequest |
 _Many = TypeVar("_Many", messages.PredictBatchResponse, messages.PredictStreamResponse)
 
 
+class _Answered(NamedTuple):
+    answer: Answer
+    response: messages.PredictResponse
+
+
 class PredictionService(PredictionServiceServicer):
     """Forecasts jobs. ``clock`` says when a job without a submit time is submitted [s since 1970]."""
 
@@ -29,15 +35,27 @@ class PredictionService(PredictionServiceServicer):
         self._settings = settings
         self._metrics = counted
         self._clock = clock
+        self._answers: AnswerCache[_Answered] = AnswerCache(settings.forecast_cache_entries, counted, engine.epoch)
 
     def Predict(self, request: messages.PredictRequest, context: Any) -> messages.PredictResponse:  # noqa: N802 - named by the contract
         """Forecast one job."""
         del context
+        now = int(self._clock())
+        question = (request.SerializeToString(deterministic=True), 0 if request.job.HasField("submit_time") else now)
+        if kept := self._answers.find(question):
+            self._engine.again(kept.answer)
+            return kept.response
+        return self._answers.make(question, lambda: self._answered(request, now)).response
+
+    def _answered(self, request: messages.PredictRequest, now: int) -> _Answered:
         check(request)
-        answer = self._engine.predict(convert.asked_one(request.job, int(self._clock())))
+        asked = convert.asked_one(request.job, now)
+        answer = self._engine.explain(asked) if request.explain else self._engine.predict(asked)
         response = messages.PredictResponse()
         convert.forecast(answer, self._risk(request), response.forecast)
-        return response
+        if request.explain:
+            convert.explanation(answer, response.forecast.explanation)
+        return _Answered(answer, response)
 
     def PredictBatch(self, request: messages.PredictBatchRequest, context: Any) -> messages.PredictBatchResponse:  # noqa: N802
         """Forecast many jobs in one message, as rows or as Arrow."""

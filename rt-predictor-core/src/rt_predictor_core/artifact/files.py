@@ -21,6 +21,9 @@ PROBES: Final = "probes.npz"
 KNOWN: Final = "known"
 """Name of the array in the snapshot that ``history.store`` adds to those of ``history.state``."""
 
+REFERENCE: Final = "reference.npz"
+"""What the jobs were like that the model was trained on, see ``models.reference``; optional."""
+
 TRAINING: Final = "training.npz"
 """The newest jobs, which the next training goes on from without their log. The service does not read it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -9,7 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from rt_predictor_core.artifact import npz
-from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, PROBES, TRAINING, UNFINISHED, open_inside
+from rt_predictor_core.artifact.files import (
+    CHANCE,
+    HISTORY,
+    KNOWN,
+    PROBES,
+    REFERENCE,
+    TRAINING,
+    UNFINISHED,
+    open_inside,
+)
 from rt_predictor_core.artifact.manifest import NAME, REMEDY, Manifest
 from rt_predictor_core.artifact.parts import forecaster as forecaster_of
 from rt_predictor_core.artifact.probes import differing
@@ -17,17 +27,22 @@ from rt_predictor_core.features.table import FINGERPRINT
 from rt_predictor_core.history.state import SNAPSHOT, State
 from rt_predictor_core.history.store import MemoryStore
 from rt_predictor_core.models.forecast import Forecaster
+from rt_predictor_core.models.reference import Reference
 from rt_predictor_formats.errors import Problem
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified artifact: the manifest, the forecaster, and the snapshot of the history."""
+    """A verified artifact: the manifest, the forecaster, and the snapshot of the history.
+
+    ``reference`` is None in artifacts of releases that kept none.
+    """
 
     path: Path
     manifest: Manifest
     forecaster: Forecaster
     snapshot: dict[str, np.ndarray]
+    reference: Reference | None = None
 
     def history(self) -> MemoryStore:
         """Return a fresh history that knows what the training log knew, but not what waits.
@@ -85,7 +100,8 @@ def load(path: Path) -> Artifact:
         forecaster = forecaster_of(manifest, contents)
         _check_answers(path, forecaster, manifest, npz.read(contents[PROBES]))
         stored = npz.read(contents[HISTORY])
-        artifact = Artifact(path, manifest, forecaster, {name: stored[name] for name in (*SNAPSHOT, KNOWN)})
+        snapshot = {name: stored[name] for name in (*SNAPSHOT, KNOWN)}
+        artifact = Artifact(path, manifest, forecaster, snapshot, _reference(contents))
         _check_known(stored[KNOWN])
         artifact.history()
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, OSError) as error:
@@ -107,6 +123,10 @@ def _verified(path: Path, name: str, digest: str) -> bytes:
             "ARTIFACT_CORRUPT", f"{name} is not what was published (SHA-256 differs)", place=str(path), remedy=REMEDY
         )
     return content
+
+
+def _reference(contents: Mapping[str, bytes]) -> Reference | None:
+    return Reference.from_arrays(npz.read(contents[REFERENCE])) if REFERENCE in contents else None
 
 
 def _check_known(known: np.ndarray) -> None:
