@@ -21,7 +21,7 @@ from rt_predictor_api.security import scopes
 from rt_predictor_api.security.access import Caller, issue
 from rt_predictor_formats.errors import Problem
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
-from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from rtpredictor.v1.model_service_pb2 import GetEvaluationRequest, GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import (
     PredictBatchRequest,
     PredictRemainingRequest,
@@ -42,6 +42,7 @@ def calls(client: Any, job: Any, event: Any) -> dict[str, Callable[[], Any]]:
         "ReportJobs": lambda: history.ReportJobs(iter([ReportJobsRequest(events=[event(1)])])),
         "GetModel": lambda: model.GetModel(GetModelRequest()),
         "ListModels": lambda: model.ListModels(ListModelsRequest()),
+        "GetEvaluation": lambda: model.GetEvaluation(GetEvaluationRequest()),
         "ModelMetadata": lambda: inference.ModelMetadata(ModelMetadataRequest(name="rt-predictor")),
     }
 

@@ -21,7 +21,7 @@ from open_inference.inference_pb2 import (
 )
 from rt_predictor_api.server import NAMES
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
-from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from rtpredictor.v1.model_service_pb2 import GetEvaluationRequest, GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest, PredictStreamRequest
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -93,7 +93,9 @@ def test_without_a_model_every_call_says_unavailable(
             lambda: client.prediction.PredictBatch(PredictBatchRequest(jobs=[job()])),
             lambda: next(client.prediction.PredictStream(iter([PredictStreamRequest(jobs=[job()])]))),
             lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=[event(1)])])),
+            lambda: client.prediction.Predict(PredictRequest(job=job(), explain=True)),
             lambda: client.model.GetModel(GetModelRequest()),
+            lambda: client.model.GetEvaluation(GetEvaluationRequest()),
             lambda: client.inference.ModelMetadata(ModelMetadataRequest(name="rt-predictor")),
             lambda: client.inference.ModelInfer(ModelInferRequest(model_name="rt-predictor")),
         ]

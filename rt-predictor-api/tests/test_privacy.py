@@ -15,7 +15,7 @@ from open_inference.inference_pb2 import ModelInferRequest
 from open_inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from rt_predictor_api.interceptors.errors import origin
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
-from rtpredictor.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+from rtpredictor.v1.model_service_pb2 import GetEvaluationRequest, GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import (
     PredictBatchRequest,
     PredictRemainingRequest,
@@ -63,6 +63,7 @@ def calls(client: Any, job: Any, event: Any) -> Any:
               for number, bad in enumerate(BAD[:-1])]  # fmt: skip
     for one in jobs:
         yield lambda one=one: client.prediction.Predict(PredictRequest(job=one))
+        yield lambda one=one: client.prediction.Predict(PredictRequest(job=one, explain=True))
         yield lambda one=one: client.prediction.PredictRemaining(PredictRemainingRequest(job=one, elapsed_seconds=5))
         yield lambda one=one: list(client.prediction.PredictStream(iter([PredictStreamRequest(jobs=[one])])))
     yield lambda: client.prediction.PredictBatch(PredictBatchRequest(jobs=jobs))
@@ -74,6 +75,7 @@ def calls(client: Any, job: Any, event: Any) -> Any:
     yield lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=events)] * 2))
     yield lambda: client.model.GetModel(GetModelRequest(version=MARK))
     yield lambda: client.model.ListModels(ListModelsRequest())
+    yield lambda: client.model.GetEvaluation(GetEvaluationRequest(version=MARK))
     for method, path in itertools.product(("Predict", MARK), ("PredictionService", MARK)):
         raw = client.channel.unary_unary(f"/rtpredictor.v1.{path}/{method}")
         yield lambda raw=raw: raw(MARK.encode(), timeout=10)

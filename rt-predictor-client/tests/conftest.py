@@ -205,6 +205,36 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
         self._peer.enter("ListModels", context)
         return model_service_pb2.ListModelsResponse(models=_models())
 
+    def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._peer.enter("GetEvaluation", context)
+        newest, oldest = _models()
+        if request.version == oldest.version:
+            return model_service_pb2.GetEvaluationResponse(version=oldest.version)
+        return model_service_pb2.GetEvaluationResponse(version=newest.version, evaluation=_evaluation())
+
+
+def _evaluation() -> Any:
+    def part(label: str, jobs: int) -> Any:
+        baselines = [model_service_pb2.BaselineScore(name="request", mae_hours=6, median_ae_minutes=90)]
+        scores = {"mae_hours": 1.5, "median_ae_minutes": 9, "coverage_90": 0.91, "width_90_hours": 7}
+        return model_service_pb2.PartScore(label=label, jobs=jobs, baselines=baselines, **scores)
+
+    features = [
+        model_service_pb2.FeatureImportance(feature="near_q50_log", group="alike", share=0.75),
+        model_service_pb2.FeatureImportance(feature="log_wallclock_req", group="wallclock", share=0.25),
+    ]
+    return model_service_pb2.Evaluation(
+        first_submit_time=timestamp_pb2.Timestamp(seconds=1759000000),
+        last_submit_time=timestamp_pb2.Timestamp(seconds=1760000000),
+        overall=part("all", 100),
+        months=[part("2025-09", 60), part("2025-10", 40)],
+        weeks=[part("2025-09-29", 100)],
+        bands=[part("up to 10 min", 100)],
+        tiers=[part("user+name", 100)],
+        reliability=[model_service_pb2.QuantileReliability(level=0.95, measured=0.94)],
+        importance=[model_service_pb2.MemberImportance(name="ensemble", features=features)],
+    )
+
 
 def _models() -> list[Any]:
     newest = model_service_pb2.Model(

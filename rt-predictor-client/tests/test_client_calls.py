@@ -25,6 +25,7 @@ METHODS = {
     "ReportJobs": "report",
     "GetModel": "model",
     "ListModels": "models",
+    "GetEvaluation": "evaluation",
 }
 JOB = {"user": "ada", "wallclock_req": 7200, "nodes_req": 2, "name": "relax"}
 EVENT = {**JOB, "job_id": "1", "submit_time": 1000, "start_time": 1100, "end_time": 1200, "state": "COMPLETED"}

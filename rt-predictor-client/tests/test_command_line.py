@@ -297,6 +297,25 @@ def test_models_are_shown(rtp: Any) -> None:
     assert rtp("model", "nonesuch").status == 4
 
 
+def test_an_evaluation_is_shown_part_by_part(rtp: Any) -> None:
+    shown = rtp("model", "--evaluation").out
+    assert "100 jobs submitted 2025-09-27 to 2025-10-09" in shown
+    assert re.search(r"month +jobs .*request\n2025-09 +60 +1.50 h +9.0 min +91 % +7.00 h +6.00 h\n2025-10 +40 ", shown)
+    assert re.search(r"quantile +ran no longer\n95 % +94 %", shown)
+    assert re.search(r"ensemble rests on +group +share\nnear_q50_log +alike +75 %\nlog_wallclock_req", shown)
+    told = document(rtp("model", "--evaluation", "--json").out)["evaluation"]
+    assert [part["label"] for part in told["months"]] == ["2025-09", "2025-10"]
+    assert told["reliability"] == [{"level": 0.95, "measured": 0.94}]
+    assert told["importance"][0]["features"][1] == {"feature": "log_wallclock_req", "group": "wallclock", "share": 0.25}
+
+
+def test_an_evaluation_that_was_not_kept_is_said_to_be_absent(rtp: Any) -> None:
+    ran = rtp("model", "20250101T000000Z-00000000", "--evaluation")
+    assert (ran.status, ran.out.partition(":")[0]) == (0, "not told")
+    assert document(rtp("model", "20250101T000000Z-00000000", "--evaluation", "--json").out)["evaluation"] is None
+    assert rtp("model", "--list", "--evaluation").status == 2
+
+
 def test_sacct_text_is_reported_and_counts_once(rtp: Any, peer: Any, tmp_path: Path) -> None:
     path = tmp_path / "sacct.txt"
     rows = [

@@ -24,6 +24,7 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "ReportJobs": lambda client: client.report([EVENT]),
     "GetModel": lambda client: client.model(),
     "ListModels": lambda client: client.models(),
+    "GetEvaluation": lambda client: client.evaluation(),
 }
 ATTEMPTS = SERVICE_CONFIG["methodConfig"][0]["retryPolicy"]["maxAttempts"]
 

@@ -40,6 +40,7 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "ReportJobs": lambda client: client.report([END]),
     "GetModel": lambda client: client.model(),
     "ListModels": lambda client: client.models(),
+    "GetEvaluation": lambda client: client.evaluation(),
     "Check": lambda client: client.health(),
 }
 

@@ -84,7 +84,10 @@ def of_calls() -> dict[str, list[Message]]:
     named = {"name": "rt-predictor", "version": small_model.VERSION}
     own, public = "/rtpredictor.v1.", "/inference.GRPCInferenceService/"
     return {
-        f"{own}PredictionService/Predict": [prediction.PredictRequest(job=job(), risk=0.3)],
+        f"{own}PredictionService/Predict": [
+            prediction.PredictRequest(job=job(), risk=0.3),
+            prediction.PredictRequest(job=job(), explain=True),
+        ],
         f"{own}PredictionService/PredictBatch": [rows, columns],
         f"{own}PredictionService/PredictStream": [some_rows, some_columns],
         f"{own}PredictionService/PredictRemaining": [
@@ -93,6 +96,7 @@ def of_calls() -> dict[str, list[Message]]:
         f"{own}HistoryService/ReportJobs": [history.ReportJobsRequest(events=[event(1), event(2)])],
         f"{own}ModelService/GetModel": [model.GetModelRequest(version=small_model.VERSION)],
         f"{own}ModelService/ListModels": [model.ListModelsRequest()],
+        f"{own}ModelService/GetEvaluation": [model.GetEvaluationRequest(version=small_model.VERSION)],
         f"{public}ServerLive": [inference.ServerLiveRequest()],
         f"{public}ServerReady": [inference.ServerReadyRequest()],
         f"{public}ModelReady": [inference.ModelReadyRequest(**named)],

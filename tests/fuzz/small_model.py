@@ -6,7 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_predictor_core.artifact.files import CHANCE, HISTORY, KNOWN, PROBES, TRAINING, member_arrays
+from rt_predictor_core.artifact.evaluation import (
+    BaselineEntry,
+    Evaluation,
+    FeatureEntry,
+    ImportanceEntry,
+    PartEntry,
+    ReliabilityEntry,
+)
+from rt_predictor_core.artifact.files import (
+    CHANCE,
+    EVALUATION,
+    HISTORY,
+    KNOWN,
+    PROBES,
+    REFERENCE,
+    TRAINING,
+    member_arrays,
+)
 from rt_predictor_core.artifact.manifest import (
     FORMAT,
     FoldEntry,
@@ -24,8 +41,10 @@ from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.neighbours import Neighbours
+from rt_predictor_core.models.reference import Reference
 from rt_predictor_core.models.target import Target
 from rt_predictor_core.models.trees import BinaryForest, ObliviousForest
+from rt_predictor_core.requests import NUMBERS, Requests
 
 VERSION = "20240101T000000Z-00000000"
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -51,12 +70,14 @@ def files() -> dict[str, bytes]:
         HISTORY: {**_lived().snapshot(), KNOWN: np.array([3, 9], np.uint64)},
         CHANCE: chance.arrays(),
         PROBES: probes,
+        REFERENCE: _reference(rows).arrays(),
         TRAINING: {"anything": np.zeros(2)},
         member_arrays("binary"): binary.arrays(),
         member_arrays("oblivious"): oblivious.arrays(),
         member_arrays("neighbours"): neighbours.arrays(),
     }
-    return {**{name: arrays_to_bytes(held) for name, held in arrays.items()}, "members/binary.json": b"{}"}
+    texts = {"members/binary.json": b"{}", EVALUATION: _evaluation().to_json().encode()}
+    return {**{name: arrays_to_bytes(held) for name, held in arrays.items()}, **texts}
 
 
 def event(number: int, **change: object) -> Event:
@@ -125,6 +146,18 @@ def _oblivious() -> ObliviousForest:
         leaf=np.linspace(0.0, 1.0, 6 * len(LEVELS)).reshape(6, len(LEVELS)),
         base=np.zeros(len(LEVELS)),
     )
+
+
+def _reference(rows: np.ndarray) -> Reference:
+    made = np.random.default_rng(4).uniform(1.0, 100.0, (len(rows), len(NUMBERS)))
+    return Reference.of(Requests(np.zeros((len(rows), 7), np.uint64), made, NOW + np.arange(len(rows))), rows)
+
+
+def _evaluation() -> Evaluation:
+    part = PartEntry("all", 10, 1.0, 2.0, 0.9, 3.0, (BaselineEntry("request", 4.0, 5.0),))
+    importance = ImportanceEntry("ensemble", (FeatureEntry(NAMES[0], 0.7), FeatureEntry(NAMES[1], 0.3)))
+    parts = (part,)
+    return Evaluation(0, 9, part, parts, parts, parts, parts, (ReliabilityEntry(0.5, 0.4),), (importance,))
 
 
 def _chance() -> BinaryForest:

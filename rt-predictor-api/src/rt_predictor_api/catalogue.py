@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -10,9 +11,18 @@ import structlog
 from rt_predictor_api import metrics
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.security import audit
+from rt_predictor_core.artifact.evaluation import Evaluation
 from rt_predictor_core.artifact.load import Artifact, load, versions
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_formats.errors import Problem
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is told of a valid artifact; ``evaluation`` is None in those of releases that kept none."""
+
+    manifest: Manifest
+    evaluation: Evaluation | None
 
 
 class Catalogue:
@@ -24,7 +34,7 @@ class Catalogue:
     def __init__(self, models: Path, counted: Metrics) -> None:
         self._models = models
         self._metrics = counted
-        self._judged: dict[str, tuple[int, Manifest | Problem]] = {}
+        self._judged: dict[str, tuple[int, Known | Problem]] = {}
         self._lock = Lock()
         self._log = structlog.get_logger()
 
@@ -40,7 +50,7 @@ class Catalogue:
                 return None
             return self._judge(version, changed)
 
-    def manifest(self, version: str) -> Manifest | None:
+    def known(self, version: str) -> Known | None:
         """Return what is known of a valid artifact; None for an invalid or missing one."""
         if version not in self.versions():
             return None
@@ -49,12 +59,12 @@ class Catalogue:
             if self._verdict(version, changed) is None:
                 self._judge(version, changed)
             verdict = self._verdict(version, changed)
-            return verdict if isinstance(verdict, Manifest) else None
+            return verdict if isinstance(verdict, Known) else None
 
     def manifests(self) -> list[Manifest]:
         """Return all valid artifacts, newest first."""
-        found = (self.manifest(version) for version in self.versions())
-        return [manifest for manifest in found if manifest is not None]
+        found = (self.known(version) for version in self.versions())
+        return [known.manifest for known in found if known is not None]
 
     def nothing(self) -> Problem:
         """Return the problem that no artifact is valid, with the reasons against the newest."""
@@ -75,7 +85,7 @@ class Catalogue:
         except OSError:
             return 0
 
-    def _verdict(self, version: str, changed: int) -> Manifest | Problem | None:
+    def _verdict(self, version: str, changed: int) -> Known | Problem | None:
         seen, verdict = self._judged.get(version, (None, None))
         return verdict if seen == changed else None
 
@@ -88,5 +98,5 @@ class Catalogue:
             self._log.error("model refused", version=version, reason=problem.code, problem=str(problem))
             audit.record("model refused", version=version, reason=problem.code)
             return None
-        self._judged[version] = (changed, artifact.manifest)
+        self._judged[version] = (changed, Known(artifact.manifest, artifact.evaluation))
         return artifact

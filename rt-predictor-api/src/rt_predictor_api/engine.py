@@ -14,6 +14,7 @@ from rt_predictor_api import metrics
 from rt_predictor_api.affinity import Cores
 from rt_predictor_api.asked import Asked
 from rt_predictor_api.cache import ForecastCache
+from rt_predictor_api.catalogue import Known
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.replica import Journaled, Replica, said
@@ -67,6 +68,11 @@ class Engine:
     def manifest(self) -> Manifest | None:
         """The manifest of the model that answers now; None before the first."""
         return self._replica.artifact.manifest if self._replica else None
+
+    @property
+    def known(self) -> Known | None:
+        """What is told of the model that answers now; None before the first."""
+        return Known(self._replica.artifact.manifest, self._replica.artifact.evaluation) if self._replica else None
 
     @property
     def folder(self) -> str:

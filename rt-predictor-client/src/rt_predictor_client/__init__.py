@@ -19,7 +19,14 @@ if TYPE_CHECKING:
         TooMuch,
         Unreachable,
     )
-    from rt_predictor_client.insight import Explanation
+    from rt_predictor_client.insight import (
+        BaselineScore,
+        EvaluationInfo,
+        Explanation,
+        FeatureImportance,
+        MemberImportance,
+        PartScore,
+    )
     from rt_predictor_client.requests import (
         DialMeasure,
         Forecast,
@@ -32,20 +39,25 @@ if TYPE_CHECKING:
     from rt_predictor_formats.sbatch import JobRequest
 
 __all__ = [
+    "BaselineScore",
     "BreakerPolicy",
     "CircuitOpen",
     "Client",
     "ClientError",
     "Config",
     "DialMeasure",
+    "EvaluationInfo",
     "Explanation",
+    "FeatureImportance",
     "Forecast",
     "JobRequest",
+    "MemberImportance",
     "MethodScore",
     "ModelInfo",
     "NotAllowed",
     "NotFound",
     "Outdated",
+    "PartScore",
     "Rejected",
     "RemainingForecast",
     "ReportResult",
@@ -66,7 +78,12 @@ _MODULES = {
     "Security": "rt_predictor_client.config",
     "load_config": "rt_predictor_client.config",
     "DialMeasure": "rt_predictor_client.requests",
+    "BaselineScore": "rt_predictor_client.insight",
+    "EvaluationInfo": "rt_predictor_client.insight",
     "Explanation": "rt_predictor_client.insight",
+    "FeatureImportance": "rt_predictor_client.insight",
+    "MemberImportance": "rt_predictor_client.insight",
+    "PartScore": "rt_predictor_client.insight",
     "Forecast": "rt_predictor_client.requests",
     "JobRequest": "rt_predictor_formats.sbatch",
     "MethodScore": "rt_predictor_client.requests",

@@ -40,7 +40,7 @@ REPEATABLE: Mapping[str, tuple[str, ...]] = {
     "rtpredictor.v1.PredictionService": ("Predict", "PredictBatch", "PredictStream", "PredictRemaining"),
     # an event is known by its cluster, job id and submit time: sent twice, it counts once
     "rtpredictor.v1.HistoryService": ("ReportJobs",),
-    "rtpredictor.v1.ModelService": ("GetModel", "ListModels"),
+    "rtpredictor.v1.ModelService": ("GetModel", "ListModels", "GetEvaluation"),
     "grpc.health.v1.Health": ("Check",),
 }
 """Calls that may be sent twice. A new call is none of them until someone has thought about it."""

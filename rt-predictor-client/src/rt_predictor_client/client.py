@@ -18,6 +18,7 @@ from rt_predictor_client.channel import open_channel
 from rt_predictor_client.config import DEFAULT_TIMEOUT_SECONDS, BreakerPolicy, Config, Security
 from rt_predictor_client.errors import Unreachable, from_rpc
 from rt_predictor_client.feed import Answer, ArrowForecasts, Feed, of_arrow, of_jobs
+from rt_predictor_client.insight import EvaluationInfo, evaluation_info
 from rt_predictor_client.requests import (
     Forecast,
     JobLike,
@@ -239,6 +240,14 @@ class Client:
         """Return all models that the service can answer with, newest first."""
         response = self._ask(self._model.ListModels, model_service_pb2.ListModelsRequest())
         return tuple(model_info(model) for model in response.models)
+
+    def evaluation(self, version: str = "") -> EvaluationInfo | None:
+        """Return how a model did part by part; the one that answers now by default. Raises NotFound.
+
+        None of a model that was published by a release that did not keep it.
+        """
+        request = model_service_pb2.GetEvaluationRequest(version=version)
+        return evaluation_info(self._ask(self._model.GetEvaluation, request))
 
     def health(self) -> str:
         """Return the status of the service by ``grpc.health.v1``: ``SERVING``, ``NOT_SERVING``, ``UNKNOWN``."""

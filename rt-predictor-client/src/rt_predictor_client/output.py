@@ -126,24 +126,24 @@ def _basis_rows(forecast: Forecast) -> list[tuple[str, str]]:
 
 def forecast_document(forecast: Forecast) -> dict[str, Any]:
     """Return a forecast as a JSON document."""
-    return _document("forecast", {"forecast": _forecast(forecast)})
+    return document("forecast", {"forecast": _forecast(forecast)})
 
 
 def remaining_document(forecast: RemainingForecast) -> dict[str, Any]:
     """Return what is left of a running job as a JSON document."""
-    return _document("remaining", {"forecast": _forecast(forecast)})
+    return document("remaining", {"forecast": _forecast(forecast)})
 
 
 def report_document(result: ReportResult, skipped: int, lines: Sequence[int]) -> dict[str, Any]:
     """Return what became of reported events as a JSON document; ``lines`` are the lines of a file by position."""
     rejected = [_row_error(error, lines) for error in result.rejected]
     counts = {"accepted": result.accepted, "duplicates": result.duplicates, "skipped": skipped}
-    return _document("report", {**counts, "rejected_total": result.rejected_total, "rejected": rejected})
+    return document("report", {**counts, "rejected_total": result.rejected_total, "rejected": rejected})
 
 
 def models_document(models: Sequence[ModelInfo]) -> dict[str, Any]:
     """Return models as a JSON document."""
-    return _document("models", {"models": [_model(model) for model in models]})
+    return document("models", {"models": [_model(model) for model in models]})
 
 
 def model_rows(model: ModelInfo) -> list[tuple[str, str]]:
@@ -241,7 +241,8 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def _document(kind: str, content: dict[str, Any]) -> dict[str, Any]:
+def document(kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON document of a kind."""
     return {"version": DOCUMENT_VERSION, "kind": kind, **content}
 
 

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rt_predictor_client.insight import Explanation, explanation
-from rt_predictor_client.words import word
+from rt_predictor_client.words import moment, word
 from rt_predictor_formats.errors import Problem, shown
 from rt_predictor_formats.sacct import parse_time
 from rt_predictor_formats.sbatch import JobRequest
@@ -256,10 +256,10 @@ def model_info(message: model_service_pb2.Model) -> ModelInfo:
     return ModelInfo(
         version=message.version,
         current=message.current,
-        created_time=_moment(message, "created_time"),
+        created_time=moment(message, "created_time"),
         jobs=message.jobs,
-        first_submit_time=_moment(message, "first_submit_time"),
-        last_submit_time=_moment(message, "last_submit_time"),
+        first_submit_time=moment(message, "first_submit_time"),
+        last_submit_time=moment(message, "last_submit_time"),
         profile=message.profile,
         members=tuple((member.name, member.weight) for member in message.members),
         scores=tuple(_score(score) for score in message.scores),
@@ -367,10 +367,6 @@ def _invalid(name: str, value: object, remedy: str) -> Problem:
 
 def _optional(message: Any, name: str) -> float | None:
     return getattr(message, name) if message.HasField(name) else None
-
-
-def _moment(message: model_service_pb2.Model, name: str) -> datetime | None:
-    return getattr(message, name).ToDatetime(tzinfo=UTC) if message.HasField(name) else None  # type: ignore[arg-type]
 
 
 def _score(message: model_service_pb2.MethodScore) -> MethodScore:

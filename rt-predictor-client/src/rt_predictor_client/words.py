@@ -1,7 +1,8 @@
-"""Enums of the contract as words."""
+"""Enums and times of the contract as Python values."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -11,3 +12,8 @@ def word(enum: Any, number: int, prefix: str) -> str:
         return str(enum.Name(number)).removeprefix(prefix).lower()
     except ValueError:
         return str(number)
+
+
+def moment(message: Any, name: str) -> datetime | None:
+    """Return a field of a message that is a timestamp, in UTC; None if it is not stated."""
+    return getattr(message, name).ToDatetime(tzinfo=UTC) if message.HasField(name) else None

@@ -12,6 +12,7 @@ import numpy as np
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.conformal import MEDIAN
 from rt_predictor_core.models.forecast import Forecaster, Forecasts
+from rt_predictor_core.models.target import Target
 from rt_predictor_core.scores import cut_short, interval_scores, mean_ratio, point_scores, rate
 from rt_predictor_training.baselines import baselines
 from rt_predictor_training.course import Course
@@ -36,7 +37,7 @@ class Result:
     forecaster: to publish; fitted, chance: its parts as the libraries gave them.
     scored: the one that was measured; its members had not seen the newest jobs.
     forecasts: what it said of those, the newest ``fold`` jobs of the course.
-    scores: the ensemble first. dial: see ``Manifest``.
+    points: what each baseline said of them [s], by name. scores: the ensemble first. dial: see ``Manifest``.
     """
 
     forecaster: Forecaster
@@ -45,6 +46,7 @@ class Result:
     scored: Forecaster
     fold: int
     forecasts: Forecasts
+    points: dict[str, np.ndarray]
     scores: tuple[dict[str, Any], ...]
     dial: tuple[dict[str, Any], ...]
 
@@ -82,20 +84,27 @@ def fit(course: Course, profile: Profile, on_tree: Callable[[str], None], engine
     scored = replace(walk.forecaster, calibration=before)
     newest = slice(score.first - calibration.first, score.last - calibration.first)
     forecasts = walk.forecasts(newest)
-    scores = _scores(walk, newest, course)
+    points = _points(course, walk.forecaster.target, score.first)
+    scores = _scores(walk, newest, course, points)
     dial = dial_of(forecasts, course.run[score.first :], walk.forecaster.target.leeway)
     if profile.refit:
         walk.fit(training_rows(course, len(course), profile))
-    return Result(walk.forecaster, walk.fitted, walk.chance, scored, score.last - score.first, forecasts, scores, dial)
+    return Result(
+        walk.forecaster, walk.fitted, walk.chance, scored, score.last - score.first, forecasts, points, scores, dial
+    )
 
 
-def _scores(walk: Walk, newest: slice, course: Course) -> tuple[dict[str, Any], ...]:
+def _points(course: Course, target: Target, first: int) -> dict[str, np.ndarray]:
+    """Return what each baseline says of the jobs from ``first`` on."""
+    return {name: said[first:] for name, said in baselines(course.requests, course.events, target).items()}
+
+
+def _scores(walk: Walk, newest: slice, course: Course, points: dict[str, np.ndarray]) -> tuple[dict[str, Any], ...]:
     fold = slice(walk.first + newest.start, walk.first + newest.stop)
     run = course.run[fold]
     said = {"ensemble": walk.forecasts(newest)} | {name: walk.forecasts(newest, name) for name in walk.said}
     rows = [{"name": name, **scores_of(forecasts, run)} for name, forecasts in said.items()]
-    points = baselines(course.requests, course.events, walk.forecaster.target)
-    return (*rows, *({"name": name, **point_scores(point[fold], run)} for name, point in points.items()))
+    return (*rows, *({"name": name, **point_scores(point, run)} for name, point in points.items()))
 
 
 def scores_of(forecasts: Forecasts, run: np.ndarray) -> dict[str, float]:

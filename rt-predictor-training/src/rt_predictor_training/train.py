@@ -17,7 +17,17 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from rt_predictor_core.artifact.files import CHANCE, EXAMPLE, HISTORY, KNOWN, PROBES, REFERENCE, TRAINING, member_arrays
+from rt_predictor_core.artifact.files import (
+    CHANCE,
+    EVALUATION,
+    EXAMPLE,
+    HISTORY,
+    KNOWN,
+    PROBES,
+    REFERENCE,
+    TRAINING,
+    member_arrays,
+)
 from rt_predictor_core.artifact.load import load, newest
 from rt_predictor_core.artifact.manifest import FORMAT, Manifest, MemberEntry, TargetEntry
 from rt_predictor_core.artifact.publish import arrays_to_bytes, next_version, publish
@@ -27,6 +37,7 @@ from rt_predictor_core.models.neighbours import SHAPE
 from rt_predictor_core.models.reference import Reference
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.course import Course
+from rt_predictor_training.evaluating import evaluate
 from rt_predictor_training.facts import Facts
 from rt_predictor_training.findings import Finding, examine
 from rt_predictor_training.fit import Result, fit, median_weights
@@ -151,6 +162,8 @@ def _files(course: Course, profile: Profile, result: Result, state: State) -> di
         files[member_arrays(name)] = arrays_to_bytes(forest.arrays())
     for member in result.fitted.values():
         files.update(member.native)
+    evaluation = evaluate(course, result, used_columns(queued=profile.queued))
+    files[EVALUATION] = evaluation.to_json().encode()
     files[REFERENCE] = arrays_to_bytes(_reference(course, profile).arrays())
     files[PROBES] = arrays_to_bytes(probes_of(course, result, used_columns(queued=profile.queued)))
     return files

@@ -1,11 +1,11 @@
-"""GetModel, ListModels."""
+"""GetModel, ListModels, GetEvaluation."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rt_predictor_api import convert
-from rt_predictor_api.catalogue import Catalogue
+from rt_predictor_api import convert, evaluations
+from rt_predictor_api.catalogue import Catalogue, Known
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.validation import check
 from rt_predictor_core.artifact.manifest import Manifest
@@ -25,11 +25,8 @@ class ModelService(ModelServiceServicer):
         """Describe the model that answers, or the one of a version."""
         del context
         check(request)
-        current = self._engine.manifest
-        if current is None:
-            raise Problem("NO_MODEL", "no model is loaded yet", remedy="try again shortly")
-        manifest = current if request.version in {"", current.version} else self._known(request.version)
-        return messages.GetModelResponse(model=convert.model(manifest, current.version))
+        current, asked = self._asked(request.version)
+        return messages.GetModelResponse(model=convert.model(asked.manifest, current.version))
 
     def ListModels(self, request: messages.ListModelsRequest, context: Any) -> messages.ListModelsResponse:  # noqa: N802
         """Describe all valid models, newest first."""
@@ -39,8 +36,22 @@ class ModelService(ModelServiceServicer):
         answers = current.version if current else None
         return messages.ListModelsResponse(models=[convert.model(one, answers) for one in self._catalogue.manifests()])
 
-    def _known(self, version: str) -> Manifest:
-        manifest = self._catalogue.manifest(version)
-        if manifest is None:
+    def GetEvaluation(self, request: messages.GetEvaluationRequest, context: Any) -> messages.GetEvaluationResponse:  # noqa: N802
+        """Tell how the model that answers, or the one of a version, did part by part."""
+        del context
+        check(request)
+        _, asked = self._asked(request.version)
+        response = messages.GetEvaluationResponse(version=asked.manifest.version)
+        if asked.evaluation is not None:
+            response.evaluation.CopyFrom(evaluations.message(asked.evaluation))
+        return response
+
+    def _asked(self, version: str) -> tuple[Manifest, Known]:
+        """Return the manifest of the model that answers, and what is known of the one that is asked for."""
+        current = self._engine.known
+        if current is None:
+            raise Problem("NO_MODEL", "no model is loaded yet", remedy="try again shortly")
+        asked = current if version in {"", current.manifest.version} else self._catalogue.known(version)
+        if asked is None:
             raise Problem("MODEL_UNKNOWN", f"no valid model {shown(version)}", place="version", remedy="see ListModels")
-        return manifest
+        return current.manifest, asked

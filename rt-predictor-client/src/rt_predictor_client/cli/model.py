@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("version", default="")
 @click.option("--list", "as_list", is_flag=True, help="List all models, newest first.")
+@click.option("--evaluation", is_flag=True, help="Show how it did by month, run time and history, and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 @click.pass_context
-def model(context: click.Context, version: str, as_list: bool, as_json: bool) -> None:  # noqa: FBT001 - click's flags
+def model(context: click.Context, version: str, as_list: bool, evaluation: bool, as_json: bool) -> None:  # noqa: FBT001 - click's flags
     """Show the model that answers now, or VERSION."""
-    if as_list and version:
-        raise click.UsageError("give VERSION or --list, not both.", context)
+    if as_list and (version or evaluation):
+        raise click.UsageError("give VERSION or --evaluation, or --list alone.", context)
+    if evaluation:
+        from rt_predictor_client.cli import evaluation as evaluations
+
+        evaluations.show(context.obj, version, as_json=as_json)
+        return
     from rt_predictor_client import output
 
     connection: Connection = context.obj

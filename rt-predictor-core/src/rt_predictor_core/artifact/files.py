@@ -21,6 +21,9 @@ PROBES: Final = "probes.npz"
 KNOWN: Final = "known"
 """Name of the array in the snapshot that ``history.store`` adds to those of ``history.state``."""
 
+EVALUATION: Final = "evaluation.json"
+"""How the model did on its newest fold, part by part, see ``artifact.evaluation``; optional."""
+
 REFERENCE: Final = "reference.npz"
 """What the jobs were like that the model was trained on, see ``models.reference``; optional."""
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from rt_predictor_core.artifact import npz
+from rt_predictor_core.artifact.evaluation import Evaluation
 from rt_predictor_core.artifact.files import (
     CHANCE,
+    EVALUATION,
     HISTORY,
     KNOWN,
     PROBES,
@@ -35,7 +37,7 @@ from rt_predictor_formats.errors import Problem
 class Artifact:
     """A verified artifact: the manifest, the forecaster, and the snapshot of the history.
 
-    ``reference`` is None in artifacts of releases that kept none.
+    ``reference`` and ``evaluation`` are None in artifacts of releases that kept none.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Artifact:
     forecaster: Forecaster
     snapshot: dict[str, np.ndarray]
     reference: Reference | None = None
+    evaluation: Evaluation | None = None
 
     def history(self) -> MemoryStore:
         """Return a fresh history that knows what the training log knew, but not what waits.
@@ -101,7 +104,7 @@ def load(path: Path) -> Artifact:
         _check_answers(path, forecaster, manifest, npz.read(contents[PROBES]))
         stored = npz.read(contents[HISTORY])
         snapshot = {name: stored[name] for name in (*SNAPSHOT, KNOWN)}
-        artifact = Artifact(path, manifest, forecaster, snapshot, _reference(contents))
+        artifact = Artifact(path, manifest, forecaster, snapshot, _reference(contents), _evaluation(contents))
         _check_known(stored[KNOWN])
         artifact.history()
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, OSError) as error:
@@ -111,7 +114,7 @@ def load(path: Path) -> Artifact:
 
 def _verified(path: Path, name: str, digest: str) -> bytes:
     """Return the contents of a file that the service reads, of any other nothing; verified."""
-    wanted = name.endswith(".npz") and name != TRAINING
+    wanted = (name.endswith(".npz") and name != TRAINING) or name == EVALUATION
     try:
         with open_inside(path, name) as file:
             content = file.read() if wanted else b""
@@ -127,6 +130,10 @@ def _verified(path: Path, name: str, digest: str) -> bytes:
 
 def _reference(contents: Mapping[str, bytes]) -> Reference | None:
     return Reference.from_arrays(npz.read(contents[REFERENCE])) if REFERENCE in contents else None
+
+
+def _evaluation(contents: Mapping[str, bytes]) -> Evaluation | None:
+    return Evaluation.from_json(contents[EVALUATION]) if EVALUATION in contents else None
 
 
 def _check_known(known: np.ndarray) -> None:

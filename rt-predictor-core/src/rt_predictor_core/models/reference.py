@@ -17,7 +17,7 @@ from rt_predictor_core.features.keys import KEYS, TIER_KEYS
 from rt_predictor_core.features.table import NAMES, HistoryRows
 from rt_predictor_core.models.arrays import Flat, held, within
 from rt_predictor_core.requests import NUMBERS, TEXTS, Requests
-from rt_predictor_core.schema import LATEST_TIME
+from rt_predictor_core.schema import BY_NAME, LATEST_TIME
 
 BINS: Final = 10
 """Bins of each feature, as even as its values allow; one more is for missing values."""
@@ -67,8 +67,9 @@ class Reference(Flat):
             raise ValueError(f"reference: {lengths} does not fit {wanted}")
         within("submit_time", self.submit_time, 0, LATEST_TIME - 1)
         within("shares", self.shares, 0.0, 1.0)
-        known = self.numbers[~np.isnan(self.numbers)]
-        within("numbers", known, 0.0, float(np.finfo(np.float32).max))
+        for number, column in zip(self.numbers, (BY_NAME[name] for name in NUMBERS), strict=True):
+            if not (np.isnan(number) or (column.low or 0.0) <= number <= (column.high or inf)):
+                raise ValueError(f"numbers: {column.name} {number} does not fit")
         if np.isinf(self.history).any() or np.isnan(self.edges).any() or (self.edges[:, 1:] < self.edges[:, :-1]).any():
             raise ValueError("reference: a feature of the typical job is infinite, or edges fall")
 

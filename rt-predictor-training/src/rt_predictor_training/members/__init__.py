@@ -25,6 +25,15 @@ ANSWERS: Final[dict[str, Answers]] = {
 }
 """What each member's library says of rows, float32[n, features], from its own files."""
 
+Importance = Callable[[Mapping[str, bytes], int], np.ndarray]
+
+IMPORTANCE: Final[dict[str, Importance]] = {
+    "xgboost": xgb.importance,
+    "lightgbm": lgb.importance,
+    "catboost": cat.importance,
+}
+"""How much each member rests on each of its features, float64[features] that sum to 1, from its library's own files."""
+
 
 class Engine(Protocol):
     """Where members are fitted: on this machine, or on the workers of a cluster."""

@@ -12,7 +12,7 @@ import catboost
 import numpy as np
 
 from rt_predictor_core.models.trees import ObliviousForest
-from rt_predictor_training.members.member import Fitted, Task, sample, verify
+from rt_predictor_training.members.member import Fitted, Task, as_shares, sample, verify
 
 
 class _OnTree:
@@ -55,6 +55,16 @@ def answers(native: Mapping[str, bytes], rows: np.ndarray) -> np.ndarray:
     (content,) = native.values()
     model = catboost.CatBoost().load_model(blob=content)
     return np.asarray(model.predict(rows), float).reshape(len(rows), -1)
+
+
+def importance(native: Mapping[str, bytes], features: int) -> np.ndarray:
+    """Return each feature's share, float64[features], from the library's own files.
+
+    CatBoost keeps no gains; it tells how much the answers change with a feature ("PredictionValuesChange").
+    """
+    (content,) = native.values()
+    changes = np.array(catboost.CatBoost().load_model(blob=content).get_feature_importance(), float)
+    return as_shares(np.append(changes, np.zeros(features - len(changes))))
 
 
 def flatten(model: Any) -> ObliviousForest:

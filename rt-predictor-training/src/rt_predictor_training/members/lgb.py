@@ -10,7 +10,7 @@ import lightgbm as lgb
 import numpy as np
 
 from rt_predictor_core.models.trees import BinaryForest
-from rt_predictor_training.members.member import Fitted, Task, floor_float32, sample, verify
+from rt_predictor_training.members.member import Fitted, Task, as_shares, floor_float32, sample, verify
 
 # it would tell on the terminal of ports that it finds and of errors, which come as exceptions
 _LOG = logging.getLogger("lightgbm")
@@ -85,6 +85,13 @@ def answers(native: Mapping[str, bytes], rows: np.ndarray) -> np.ndarray:
     """Return what the library says of rows, float64[n, levels], from its own files; log-odds of a classifier."""
     boosters = [lgb.Booster(model_str=content.decode()) for content in native.values()]
     return np.column_stack([np.asarray(booster.predict(rows, raw_score=True)) for booster in boosters])
+
+
+def importance(native: Mapping[str, bytes], features: int) -> np.ndarray:
+    """Return each feature's share of the gain of all splits, the mean of all levels, from the library's own files."""
+    boosters = [lgb.Booster(model_str=content.decode()) for content in native.values()]
+    shares = np.mean([as_shares(np.array(booster.feature_importance("gain"), float)) for booster in boosters], axis=0)
+    return as_shares(np.append(shares, np.zeros(features - len(shares))))
 
 
 def flatten(boosters: list[Any]) -> BinaryForest:

@@ -88,6 +88,12 @@ def sample(x: np.ndarray, rows: int = _CHECKED_ROWS) -> np.ndarray:
     return np.ascontiguousarray(x[:: max(1, len(x) // rows)])
 
 
+def as_shares(gains: np.ndarray) -> np.ndarray:
+    """Return gains, float64[n], as shares that sum to 1; zeros where nothing is gained."""
+    total = float(gains.sum())
+    return np.asarray(gains / total) if total > 0.0 else np.zeros(len(gains))
+
+
 def next_below(threshold: np.ndarray) -> np.ndarray:
     """Return float32 thresholds t' such that ``x <= t'`` means ``x < threshold`` for float32 x."""
     return np.asarray(np.nextafter(threshold.astype(np.float32), np.float32(-np.inf)))

@@ -11,7 +11,7 @@ import xgboost as xgb
 from xgboost.callback import TrainingCallback
 
 from rt_predictor_core.models.trees import BinaryForest
-from rt_predictor_training.members.member import Fitted, Task, next_below, sample, verify
+from rt_predictor_training.members.member import Fitted, Task, as_shares, next_below, sample, verify
 
 _NO_CHILD = -1
 
@@ -75,6 +75,15 @@ def answers(native: Mapping[str, bytes], rows: np.ndarray) -> np.ndarray:
     (content,) = native.values()
     booster = xgb.Booster(model_file=bytearray(content))
     return np.asarray(booster.inplace_predict(rows).reshape(len(rows), -1), float)
+
+
+def importance(native: Mapping[str, bytes], features: int) -> np.ndarray:
+    """Return each feature's share of the gain of all splits, float64[features], from the library's own files."""
+    (content,) = native.values()
+    gains = np.zeros(features)
+    for name, gain in xgb.Booster(model_file=bytearray(content)).get_score(importance_type="total_gain").items():
+        gains[int(name.removeprefix("f"))] = gain
+    return as_shares(gains)
 
 
 def flatten(booster: Any, levels: int) -> BinaryForest:
