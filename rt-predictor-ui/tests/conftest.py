@@ -82,6 +82,38 @@ def made_models() -> list[Any]:
     return [full, model_service_pb2.Model(version="20250101T000000Z-00000000", jobs=7)]
 
 
+def made_explanation() -> Any:
+    """Return what moves 4 h to the median of 5 h."""
+    part = forecast_pb2.Contribution
+    moved = [part(group="wallclock", seconds=5400), part(group="user", seconds=-1800), part(group="size", seconds=0)]
+    return forecast_pb2.Explanation(baseline_seconds=14_400, contributions=moved)
+
+
+def made_evaluation() -> Any:
+    """Return how a model did in two months, in two bands, and what two members rest on."""
+    part, baseline = model_service_pb2.PartScore, model_service_pb2.BaselineScore
+    quantile, member = model_service_pb2.QuantileReliability, model_service_pb2.MemberImportance
+    feature = model_service_pb2.FeatureImportance
+
+    def scored(label: str, jobs: int, hours: float, coverage: float) -> Any:
+        rivals = [baseline(name="request", mae_hours=4 * hours), baseline(name="last2", mae_hours=2 * hours)]
+        return part(label=label, jobs=jobs, mae_hours=hours, coverage_90=coverage, baselines=rivals)
+
+    return model_service_pb2.Evaluation(
+        first_submit_time=timestamp_pb2.Timestamp(seconds=1757000000),
+        last_submit_time=timestamp_pb2.Timestamp(seconds=1760000000),
+        overall=scored("all", 30_000, 1.5, 0.91),
+        months=[scored("2025-09", 20_000, 1.4, 0.92), scored("2025-10", 10_000, 1.7, 0.89)],
+        bands=[scored("1-10 min", 25_000, 0.5, 0.95), scored("over 3 d", 5_000, 9, 0.7)],
+        tiers=[scored("none", 100, 3, 0.8)],
+        reliability=[quantile(level=0.5, measured=0.52), quantile(level=0.95, measured=0.94)],
+        importance=[
+            member(name="ensemble", features=[feature(feature="log_request", group="wallclock", share=0.75)]),
+            member(name="xgboost", features=[feature(feature="hour", group="time", share=1)]),
+        ],
+    )
+
+
 def arrow_row(result: Any) -> dict[str, Any]:
     """Return a result as a row of the service's Arrow answer."""
     if result.HasField("error"):
@@ -102,6 +134,7 @@ class Peer:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     """Rows of Arrow that were asked for."""
     refused: dict[str, str] = field(default_factory=dict)
+    explanation: Any = field(default_factory=made_explanation)
     tier: int = forecast_pb2.HISTORY_TIER_USER_NAME
     degraded: int = 0
     health: Any = None
@@ -110,6 +143,9 @@ class Peer:
     credentials: Any = None
     tokens: set[str] = field(default_factory=set)
     """What callers showed."""
+    evaluations: dict[str, Any] | None = field(default_factory=lambda: {MODEL: made_evaluation()})
+    """By version; None: the service does not know the call."""
+    evaluated: list[str] = field(default_factory=list)
     flow: threading.Event = field(default_factory=threading.Event)
     """Streams wait until it is set."""
     flowing: int = 0
@@ -129,6 +165,8 @@ class Peer:
         )
         if request.job.HasField("wallclock_req"):
             answer.probability_exceeds_request = 0.125
+        if request.explain and self.explanation is not None:
+            answer.explanation.CopyFrom(self.explanation)
         return answer
 
     def refusal(self) -> Any:
@@ -213,6 +251,14 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
     def GetModel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         self._peer.tokens |= {value for name, value in context.invocation_metadata() if name == "authorization"}
         return model_service_pb2.GetModelResponse(model=next(iter(self._peer.models)))
+
+    def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self._peer.evaluations is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such call")
+        self._peer.evaluated.append(request.version)
+        return model_service_pb2.GetEvaluationResponse(
+            version=request.version, evaluation=self._peer.evaluations.get(request.version)
+        )
 
     def ListModels(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         return model_service_pb2.ListModelsResponse(models=self._peer.models)
