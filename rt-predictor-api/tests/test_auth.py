@@ -20,7 +20,7 @@ from rt_predictor_api.interceptors.auth import permit
 from rt_predictor_api.security import scopes
 from rt_predictor_api.security.access import Caller, issue
 from rt_predictor_formats.errors import Problem
-from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
+from rtpredictor.v1.history_service_pb2 import ListJobsRequest, ReportJobsRequest
 from rtpredictor.v1.model_service_pb2 import GetEvaluationRequest, GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import (
     PredictBatchRequest,
@@ -40,6 +40,7 @@ def calls(client: Any, job: Any, event: Any) -> dict[str, Callable[[], Any]]:
         "PredictStream": lambda: list(prediction.PredictStream(iter([PredictStreamRequest(jobs=[job()])]))),
         "PredictRemaining": lambda: prediction.PredictRemaining(PredictRemainingRequest(job=job(), elapsed_seconds=5)),
         "ReportJobs": lambda: history.ReportJobs(iter([ReportJobsRequest(events=[event(1)])])),
+        "ListJobs": lambda: history.ListJobs(ListJobsRequest()),
         "GetModel": lambda: model.GetModel(GetModelRequest()),
         "ListModels": lambda: model.ListModels(ListModelsRequest()),
         "GetEvaluation": lambda: model.GetEvaluation(GetEvaluationRequest()),

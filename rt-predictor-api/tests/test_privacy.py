@@ -14,7 +14,7 @@ import pyarrow as pa
 from open_inference.inference_pb2 import ModelInferRequest
 from open_inference.inference_pb2_grpc import GRPCInferenceServiceStub
 from rt_predictor_api.interceptors.errors import origin
-from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
+from rtpredictor.v1.history_service_pb2 import ListJobsRequest, ReportJobsRequest
 from rtpredictor.v1.model_service_pb2 import GetEvaluationRequest, GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import (
     PredictBatchRequest,
@@ -73,6 +73,8 @@ def calls(client: Any, job: Any, event: Any) -> Any:
         yield lambda asked=asked: list(client.prediction.PredictStream(iter([asked])))
     yield from inference(client)
     yield lambda: client.history.ReportJobs(iter([ReportJobsRequest(events=events)] * 2))
+    for asked in ({"user": f"{MARK}_user"}, {"account": MARK * 40}, {"page_token": MARK}):
+        yield lambda asked=asked: client.history.ListJobs(ListJobsRequest(**asked))
     yield lambda: client.model.GetModel(GetModelRequest(version=MARK))
     yield lambda: client.model.ListModels(ListModelsRequest())
     yield lambda: client.model.GetEvaluation(GetEvaluationRequest(version=MARK))
@@ -82,7 +84,7 @@ def calls(client: Any, job: Any, event: Any) -> Any:
 
 
 def test_no_line_and_no_metric_holds_what_was_sent(start: Any, access_file: Any, job: Any, event: Any) -> None:
-    path, tokens = access_file(portal="predict,report")
+    path, tokens = access_file(portal="predict,report,history")
     service = start(
         "--log-level", "debug", RT_PREDICTOR_REQUEST_LOG_LEVEL="debug", RT_PREDICTOR_ACCESS_FILE=str(path)
     )  # fmt: skip

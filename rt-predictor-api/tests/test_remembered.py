@@ -23,7 +23,7 @@ def test_what_is_kept_is_found_at_once_and_by_another_process_soon(tmp_path: Pat
     here.keep([(("1", 10), said(1)), (("2", 10), said(2)), (("1", 10), said(3))])
     assert here.find([("1", 10), ("2", 10), ("1", 11)]) == [said(3), said(2), None]
     until(lambda: there.find([("1", 10), ("2", 10), ("3", 10)]) == [said(3), said(2), None], "the other to find it")
-    there.forget([("1", 10)])
+    there.finish([(("1", 10), None)])
     assert here.find([("1", 10), ("2", 10)]) == [None, said(2)]
     here.close()
     there.close()
@@ -65,7 +65,7 @@ def test_without_a_place_to_write_it_remembers_nothing_and_fails_nowhere(tmp_pat
     (tmp_path / "forecasts.sqlite3").mkdir()
     memory = Remembered(tmp_path / "forecasts.sqlite3", 100)
     memory.keep([(("1", 10), said(1))])
-    memory.forget([("2", 10)])
+    memory.finish([(("2", 10), said(2))])
     memory.close()
     assert memory.find([("1", 10)]) == [None]
 

@@ -60,6 +60,15 @@ def test_events_come_back_in_order_with_what_they_taught_to_the_bit(journal: Jou
     assert jobs(journal, entries[0].number) == ["1", "2"]
 
 
+def test_the_newest_number_is_that_of_the_last_entry(journal: Journaled) -> None:
+    assert journal.newest() == 0
+    journal.append([ended(1), ended(2)], [None] * 2)
+    assert journal.newest() == list(journal.replay(0))[-1].number
+    before = journal.newest()
+    journal.append([ended(3)], [None])
+    assert jobs(journal, before) == ["3"]
+
+
 def test_an_event_counts_once_as_it_was_first_told(journal: Journaled) -> None:
     assert journal.append([ended(1), ended(1), ended(2)], [None] * 3) == [True, False, True]
     assert journal.append([ended(1, end_time=9_999), ended(1, end_time=None), ended(1, cluster="b")], [None] * 3) == [

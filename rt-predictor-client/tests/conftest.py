@@ -23,6 +23,7 @@ from rtpredictor.v1 import (
     forecast_pb2,
     history_service_pb2,
     history_service_pb2_grpc,
+    job_pb2,
     model_service_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2,
@@ -182,6 +183,39 @@ class _History(history_service_pb2_grpc.HistoryServiceServicer):
                 self._peer.known.add(key)
                 response.accepted += 1
         return response
+
+    def ListJobs(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Answer with 250 jobs of whoever is asked for, page by page."""
+        self._peer.enter("ListJobs", context)
+        self._peer.requests.append(request)
+        size, begin = request.page_size or 100, int(request.page_token or 0)
+        numbers = range(begin, min(begin + size, 250))
+        response = history_service_pb2.ListJobsResponse(privacy=history_service_pb2.PRIVACY_SHOW)
+        response.jobs.extend(record(250 - number, request.user) for number in numbers)
+        response.next_page_token = str(numbers.stop) if numbers.stop < 250 else ""
+        return response
+
+
+def record(number: int, user: str) -> history_service_pb2.JobRecord:
+    """Return a job that ended; every other one waits, and nothing was said of it."""
+    made = history_service_pb2.JobRecord(
+        job=job_pb2.Job(job_id=str(number), user=user, name="relax", wallclock_req=7200, nodes_req=2)
+    )
+    made.job.submit_time.FromSeconds(1_760_000_000 + number)
+    if number % 2 == 0:
+        made.start_time.FromSeconds(1_760_000_100 + number)
+        made.end_time.FromSeconds(1_760_003_700 + number)
+        made.state = job_pb2.JOB_STATE_COMPLETED
+        made.run_seconds = 3600
+        made.forecast.CopyFrom(
+            history_service_pb2.JobForecast(
+                median_seconds=1800,
+                interval=forecast_pb2.Interval(lower_seconds=60, upper_seconds=5400, nominal_coverage=0.9),
+                tier=forecast_pb2.HISTORY_TIER_USER,
+                model_version="20260101T000000Z-00000000",
+            )
+        )
+    return made
 
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):

@@ -26,6 +26,7 @@ METHODS = {
     "GetModel": "model",
     "ListModels": "models",
     "GetEvaluation": "evaluation",
+    "ListJobs": "jobs_page",
 }
 JOB = {"user": "ada", "wallclock_req": 7200, "nodes_req": 2, "name": "relax"}
 EVENT = {**JOB, "job_id": "1", "submit_time": 1000, "start_time": 1100, "end_time": 1200, "state": "COMPLETED"}
@@ -186,3 +187,16 @@ def test_the_deadline_holds(peer: Any) -> None:
 def test_health_is_what_the_service_says(client: Client, peer: Any) -> None:
     peer.health.enter_graceful_shutdown()
     assert client.health() == "NOT_SERVING"
+
+
+def test_jobs_are_asked_for_page_by_page_as_they_are_used(client: Client, peer: Any) -> None:
+    jobs = client.jobs("ada")
+    assert [next(jobs).job_id for _ in range(100)][-1] == "151"
+    assert peer.calls == {"ListJobs": 1}
+    assert len(list(jobs)) == 150
+    assert peer.calls == {"ListJobs": 3}
+    page = client.jobs_page("ada", size=10, token="245")
+    assert (len(page.jobs), page.next_page_token, page.privacy) == (5, "", "show")
+    assert page.jobs[1].run_seconds == 3600
+    assert page.jobs[1].forecast is not None
+    assert (page.jobs[0].wallclock_req, page.jobs[0].gpus_req, page.jobs[0].state) == (7200, None, None)

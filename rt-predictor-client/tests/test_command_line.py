@@ -316,6 +316,27 @@ def test_an_evaluation_that_was_not_kept_is_said_to_be_absent(rtp: Any) -> None:
     assert rtp("model", "--list", "--evaluation").status == 2
 
 
+def test_jobs_of_a_user_are_listed(rtp: Any, peer: Any) -> None:
+    ran = rtp("jobs", "--user", "ada", "--limit", 2)
+    header, first, second = ran.out.splitlines()
+    assert header.split()[:3] == ["job", "user", "submitted"]
+    assert re.fullmatch(
+        r"250  ada +2025-10-09 08:57 +relax +02:00:00 +1 h +30 min +1 min - 1 h 30 min +completed", first
+    )
+    assert re.fullmatch(r"249  ada +2025-10-09 08:57 +relax +02:00:00 +waits", second)
+    assert peer.requests[0].user == "ada"
+    told = document(rtp("jobs", "--account", "loom", "--json", "--limit", 120).out)["jobs"]
+    assert [one["job_id"] for one in told] == [str(number) for number in range(250, 130, -1)]
+    assert told[0]["forecast"]["median_seconds"] == 1800
+    assert (told[1]["forecast"], told[1]["end_time"]) == (None, None)
+
+
+def test_a_site_that_hides_names_is_told_as_such(rtp: Any, peer: Any) -> None:
+    peer.refuse(code_pb2.PERMISSION_DENIED, text="this site tells nobody's jobs by user")
+    ran = rtp("jobs", "--user", "ada")
+    assert (ran.status, "nobody" in ran.err) == (4, True)
+
+
 def test_sacct_text_is_reported_and_counts_once(rtp: Any, peer: Any, tmp_path: Path) -> None:
     path = tmp_path / "sacct.txt"
     rows = [

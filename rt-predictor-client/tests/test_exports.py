@@ -53,6 +53,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ["remaining", "--help"],
         ["batch", "--help"],
         ["report", "--help"],
+        ["jobs", "--help"],
     ],
 )
 def test_help_and_version_import_nothing_slow(arguments: list[str]) -> None:

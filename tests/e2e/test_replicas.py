@@ -41,6 +41,7 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "GetModel": lambda client: client.model(),
     "ListModels": lambda client: client.models(),
     "GetEvaluation": lambda client: client.evaluation(),
+    "ListJobs": lambda client: client.jobs_page("ada"),
     "Check": lambda client: client.health(),
 }
 

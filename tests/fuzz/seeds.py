@@ -94,6 +94,10 @@ def of_calls() -> dict[str, list[Message]]:
             prediction.PredictRemainingRequest(job=job(), elapsed_seconds=60.0, risk=0.3)
         ],
         f"{own}HistoryService/ReportJobs": [history.ReportJobsRequest(events=[event(1), event(2)])],
+        f"{own}HistoryService/ListJobs": [
+            history.ListJobsRequest(),
+            history.ListJobsRequest(user="u1", account="a", page_size=2, page_token="WzEsICJhIiwgImIiXQ=="),
+        ],
         f"{own}ModelService/GetModel": [model.GetModelRequest(version=small_model.VERSION)],
         f"{own}ModelService/ListModels": [model.ListModelsRequest()],
         f"{own}ModelService/GetEvaluation": [model.GetEvaluationRequest(version=small_model.VERSION)],

@@ -41,8 +41,12 @@ class Memory(Protocol):
         """Return what was said of jobs; None where nothing is remembered."""
         ...
 
-    def forget(self, identities: Iterable[Identity]) -> None:
-        """Give up what was said of jobs."""
+    def finish(self, ended: Iterable[tuple[Identity, Said | None]]) -> None:
+        """Expect no more ends of jobs; what was said of them before the end, None for nothing, can still be told."""
+        ...
+
+    def told(self, identities: Sequence[Identity]) -> list[Said | None]:
+        """Return what was said of jobs that have ended or have not; None where nothing is remembered."""
         ...
 
 
@@ -88,10 +92,10 @@ class LiveScores:
             if event.end_time is None:
                 to_come.append((_identity(event), one))
                 continue
-            over.append(_identity(event))
+            over.append((_identity(event), one if earlier else None))
             if event.run_time:
                 self._compare(one, event.run_time, "earlier" if earlier else "at_end")
-        self._memory.forget(over)
+        self._memory.finish(over)
         self.remember(to_come)
 
     def _compare(self, said: Said, run_time: float, when: str) -> None:

@@ -41,6 +41,10 @@ class Journaled(Protocol):
         """Return a number that is another one whenever there is something to replay; must cost next to nothing."""
         ...
 
+    def newest(self) -> int:
+        """Return the number of the newest entry; 0 where there is none."""
+        ...
+
     def replay(self, after: int) -> Iterator[Entry]:
         """Yield what was stored later than entry ``after``, in order. Raises Problem HISTORY_CORRUPT."""
         ...

@@ -32,12 +32,14 @@ from rt_predictor_api.ports import unusable
 from rt_predictor_api.scrape import expose
 from rt_predictor_api.security import listening
 from rt_predictor_api.security.guard import Guard
+from rt_predictor_api.security.privacy import Privacy
 from rt_predictor_api.services.history import HistoryService
 from rt_predictor_api.services.inference import InferenceService
 from rt_predictor_api.services.model import ModelService
 from rt_predictor_api.services.prediction import PredictionService
 from rt_predictor_api.settings import Settings
 from rt_predictor_api.stores import journal_of
+from rt_predictor_api.stores.jobs import JobIndex
 from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_api.watch import Watch
 from rt_predictor_formats.errors import Problem
@@ -82,10 +84,12 @@ class Service:
         self.port = settings.port if shared else self._listen()
         self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
+            self._privacy = Privacy.of(settings)
             self._journal = journal_of(settings)
         except Problem:
             self._hide()
             raise
+        self._jobs = JobIndex(self._journal, self._privacy, settings.listed_jobs)
         self._remembered = Remembered(settings.history / FORECASTS, settings.remembered_forecasts)
         live = LiveScores(self._metrics, self._remembered)
         cache = ForecastCache(settings.forecast_cache_entries, self._metrics)
@@ -195,7 +199,7 @@ class Service:
             PredictionService(engine, settings, self._metrics, time.time), server
         )
         history_service_pb2_grpc.add_HistoryServiceServicer_to_server(
-            HistoryService(engine, settings, self._metrics), server
+            HistoryService(engine, settings, self._metrics, self._jobs, self._remembered, self._privacy), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, self._catalogue), server)
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
@@ -218,6 +222,7 @@ class Service:
         self._watch.stop()
         self._guard.stop()
         self._grpc.stop(self._settings.drain_seconds).wait()
+        self._jobs.close()
         self._journal.close()
         self._remembered.close()
         self._hide()

@@ -131,6 +131,15 @@ class Settings(BaseSettings):
     remembered_forecasts: Annotated[int, Field(ge=0)] = 50_000
     """Forecasts kept to be compared with the jobs' ends, about 300 bytes each; the oldest are forgotten."""
 
+    listed_jobs: Annotated[int, Field(ge=0)] = 50_000
+    """Reported jobs that ListJobs tells of, the newest, about 500 bytes each once somebody asks; 0 tells none."""
+
+    privacy: Literal["show", "hash", "hide"] = "show"
+    """Names in ListJobs: show, hash (keyed, and asked for by the hash), or hide (nobody's jobs can be asked for)."""
+
+    privacy_key: SecretStr = SecretStr("")
+    """Secret of the hashes; empty makes one in the history folder. Services that shall tell the same need the same."""
+
     forecast_cache_entries: Annotated[int, Field(ge=0)] = 4_096
     """Forecasts of single jobs kept for equal questions, about 7 kB each; 0 makes each anew."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         MemberImportance,
         PartScore,
     )
+    from rt_predictor_client.listing import JobForecast, JobPage, JobRecord
     from rt_predictor_client.requests import (
         DialMeasure,
         Forecast,
@@ -50,6 +51,9 @@ __all__ = [
     "Explanation",
     "FeatureImportance",
     "Forecast",
+    "JobForecast",
+    "JobPage",
+    "JobRecord",
     "JobRequest",
     "MemberImportance",
     "MethodScore",
@@ -85,6 +89,9 @@ _MODULES = {
     "MemberImportance": "rt_predictor_client.insight",
     "PartScore": "rt_predictor_client.insight",
     "Forecast": "rt_predictor_client.requests",
+    "JobForecast": "rt_predictor_client.listing",
+    "JobPage": "rt_predictor_client.listing",
+    "JobRecord": "rt_predictor_client.listing",
     "JobRequest": "rt_predictor_formats.sbatch",
     "MethodScore": "rt_predictor_client.requests",
     "ModelInfo": "rt_predictor_client.requests",

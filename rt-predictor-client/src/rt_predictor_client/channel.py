@@ -39,7 +39,7 @@ REPEATABLE: Mapping[str, tuple[str, ...]] = {
     # a forecast changes nothing; what is left of a stream that was answered in part, the client sends in another
     "rtpredictor.v1.PredictionService": ("Predict", "PredictBatch", "PredictStream", "PredictRemaining"),
     # an event is known by its cluster, job id and submit time: sent twice, it counts once
-    "rtpredictor.v1.HistoryService": ("ReportJobs",),
+    "rtpredictor.v1.HistoryService": ("ReportJobs", "ListJobs"),
     "rtpredictor.v1.ModelService": ("GetModel", "ListModels", "GetEvaluation"),
     "grpc.health.v1.Health": ("Check",),
 }

@@ -19,6 +19,7 @@ from rt_predictor_client.config import DEFAULT_TIMEOUT_SECONDS, BreakerPolicy, C
 from rt_predictor_client.errors import Unreachable, from_rpc
 from rt_predictor_client.feed import Answer, ArrowForecasts, Feed, of_arrow, of_jobs
 from rt_predictor_client.insight import EvaluationInfo, evaluation_info
+from rt_predictor_client.listing import JobPage, JobRecord, job_page
 from rt_predictor_client.requests import (
     Forecast,
     JobLike,
@@ -84,6 +85,7 @@ class Client:
         # the generated stubs are not typed for a synchronous channel alone
         self._prediction: Any = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._prediction_streams: Any = prediction_service_pb2_grpc.PredictionServiceStub(self._streams)
+        self._history: Any = history_service_pb2_grpc.HistoryServiceStub(self._channel)
         self._history_streams: Any = history_service_pb2_grpc.HistoryServiceStub(self._streams)
         self._model: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
@@ -230,6 +232,25 @@ class Client:
 
         with self._failures(), self._breaker.calling():
             return report_result(again(send, timeout))
+
+    def jobs_page(self, user: str = "", account: str = "", *, size: int = 100, token: str = "") -> JobPage:
+        """Return reported jobs of a user and an account, of all where empty, the one submitted last first.
+
+        At most ``size`` of them, up to 1000; ``token`` is ``next_page_token`` of the page before. Raises NotAllowed
+        where the site tells nobody's jobs.
+        """
+        request = history_service_pb2.ListJobsRequest(user=user, account=account, page_size=size, page_token=token)
+        return job_page(self._ask(self._history.ListJobs, request))
+
+    def jobs(self, user: str = "", account: str = "") -> Iterator[JobRecord]:
+        """Yield reported jobs as ``jobs_page`` tells them, asking for a page whenever one is used up."""
+        token = ""
+        while True:
+            page = self.jobs_page(user, account, token=token)
+            yield from page.jobs
+            token = page.next_page_token
+            if not token:
+                return
 
     def model(self, version: str = "") -> ModelInfo:
         """Return what is known of a model; the one that answers now by default. Raises NotFound."""

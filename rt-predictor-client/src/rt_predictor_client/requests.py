@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rt_predictor_client.insight import Explanation, explanation
-from rt_predictor_client.words import moment, word
+from rt_predictor_client.words import moment, optional, word
 from rt_predictor_formats.errors import Problem, shown
 from rt_predictor_formats.sacct import parse_time
 from rt_predictor_formats.sbatch import JobRequest
@@ -264,9 +264,7 @@ def model_info(message: model_service_pb2.Model) -> ModelInfo:
         members=tuple((member.name, member.weight) for member in message.members),
         scores=tuple(_score(score) for score in message.scores),
         quantile_levels=tuple(message.quantile_levels),
-        dial=tuple(
-            DialMeasure(one.risk, one.measured_rate, _optional(one, "bound_to_request")) for one in message.dial
-        ),
+        dial=tuple(DialMeasure(one.risk, one.measured_rate, optional(one, "bound_to_request")) for one in message.dial),
     )
 
 
@@ -280,7 +278,7 @@ def _forecast_values(message: forecast_pb2.Forecast | forecast_pb2.RemainingFore
         "quantiles": tuple((quantile.level, quantile.seconds) for quantile in message.quantiles),
         "recommended_seconds": message.recommended_wallclock.seconds,
         "risk": message.recommended_wallclock.risk,
-        "probability_exceeds_request": _optional(message, "probability_exceeds_request"),
+        "probability_exceeds_request": optional(message, "probability_exceeds_request"),
         "model_version": message.model_version,
         "tier": word(forecast_pb2.HistoryTier, message.tier, "HISTORY_TIER_"),
         "history_jobs": message.history_jobs,
@@ -365,16 +363,12 @@ def _invalid(name: str, value: object, remedy: str) -> Problem:
     return Problem("FIELD_INVALID", f"{shown(value)} is not accepted", place=name, remedy=remedy)
 
 
-def _optional(message: Any, name: str) -> float | None:
-    return getattr(message, name) if message.HasField(name) else None
-
-
 def _score(message: model_service_pb2.MethodScore) -> MethodScore:
     return MethodScore(
         name=message.name,
         mae_hours=message.mae_hours,
         median_ae_minutes=message.median_ae_minutes,
         under_rate=message.under_rate,
-        coverage_90=_optional(message, "coverage_90"),
-        width_90_hours=_optional(message, "width_90_hours"),
+        coverage_90=optional(message, "coverage_90"),
+        width_90_hours=optional(message, "width_90_hours"),
     )

@@ -17,3 +17,8 @@ def word(enum: Any, number: int, prefix: str) -> str:
 def moment(message: Any, name: str) -> datetime | None:
     """Return a field of a message that is a timestamp, in UTC; None if it is not stated."""
     return getattr(message, name).ToDatetime(tzinfo=UTC) if message.HasField(name) else None
+
+
+def optional(message: Any, name: str) -> float | None:
+    """Return a field of a message; None if it is not stated."""
+    return getattr(message, name) if message.HasField(name) else None

@@ -40,8 +40,10 @@ STATUS = {
     "TOKEN_MISSING": code_pb2.UNAUTHENTICATED,
     "TOKEN_UNKNOWN": code_pb2.UNAUTHENTICATED,
     "SCOPE_MISSING": code_pb2.PERMISSION_DENIED,
+    "NAMES_HIDDEN": code_pb2.PERMISSION_DENIED,
     "NO_MODEL": code_pb2.UNAVAILABLE,
     "MODEL_UNKNOWN": code_pb2.NOT_FOUND,
+    "HISTORY_BEHIND": code_pb2.UNAVAILABLE,
     "HISTORY_NOT_WRITABLE": code_pb2.UNAVAILABLE,
     "HISTORY_UNAVAILABLE": code_pb2.UNAVAILABLE,
     "HISTORY_NOT_DURABLE": code_pb2.UNAVAILABLE,
@@ -49,7 +51,7 @@ STATUS = {
 }
 """Status of each problem that a call can meet; any other is INTERNAL."""
 
-RETRY = {"OVERLOADED": RETRY_SECONDS}
+RETRY = {"OVERLOADED": RETRY_SECONDS, "HISTORY_BEHIND": RETRY_SECONDS}
 """After how long to try again [s], told in ``google.rpc.RetryInfo``, where a problem does not tell for itself."""
 
 FOR_THE_ADMINISTRATOR = frozenset(

@@ -19,4 +19,6 @@ def rows_of(message: Any) -> int:
     if payload:
         return arrow.count(payload)
     tensors = max((tensor.shape[0] for tensor in getattr(message, "inputs", ()) if tensor.shape), default=0)
+    if not tensors:
+        tensors = getattr(message, "page_size", 0)
     return len(getattr(message, "jobs", ())) + len(getattr(message, "events", ())) + max(tensors, 0)

@@ -119,6 +119,17 @@ class RedisJournal:
             raise self._unavailable(self._gone)
         return self._number
 
+    def newest(self) -> int:
+        """Return the number of the newest entry; 0 where there is none.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_UNAVAILABLE`` where the server does not answer.
+        """
+        with self._explained(), self._breaker.calling():
+            return int(self._redis.get(NUMBER) or 0)
+
     def replay(self, after: int = 0) -> Iterator[Entry]:
         """Yield what was stored later than the entry ``after``, in order of arrival.
 

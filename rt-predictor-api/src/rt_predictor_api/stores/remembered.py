@@ -1,4 +1,4 @@
-"""What was forecast of which job, until the job ends: shared by the processes of a machine and kept over a restart."""
+"""What was forecast of which job, before it ends and after: shared by a machine's processes, kept over a restart."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ BUSY_SECONDS = 5.0
 _DAMAGED = (sqlite3.Error, UnicodeDecodeError)
 """What a damaged file leads to: what SQLite says of it may quote it."""
 
+_TABLES = ("said", "ended")
+"""Tables of the jobs whose ends are to come, and of those that have ended."""
+
 _CREATE = """
-CREATE TABLE IF NOT EXISTS said (job TEXT NOT NULL, submit INTEGER NOT NULL, said TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS {} (job TEXT NOT NULL, submit INTEGER NOT NULL, said TEXT NOT NULL,
 PRIMARY KEY (job, submit))"""
 
 
 class Remembered:
-    """The newest forecasts by identity, at most ``most``, in an SQLite file; safe for several threads and processes.
+    """The newest forecasts by identity, in an SQLite file; safe for several threads and processes.
 
+    At most ``most`` of jobs whose ends are to come, and as many of jobs that have ended.
     They are worth comparisons with what comes true, nothing else. So they are written without waiting for the disk,
     and a file that is damaged or cannot be used is made anew, or done without.
     """
@@ -62,16 +66,20 @@ class Remembered:
         """Return what was said of jobs; None where nothing is remembered."""
         with self._lock:
             waiting = [self._waiting.get(identity) for identity in identities]
-        stored = iter(self._read([identity for identity, one in zip(identities, waiting, strict=True) if one is None]))
-        return [next(stored) if one is None else one for one in waiting]
+        return self._completed(identities, waiting, "said")
 
-    def forget(self, identities: Iterable[Identity]) -> None:
-        """Give up what was said of jobs."""
-        gone = list(identities)
+    def told(self, identities: Sequence[Identity]) -> list[Said | None]:
+        """Return what was said of jobs that have ended or have not; None where nothing is remembered."""
+        return self._completed(identities, self.find(identities), "ended")
+
+    def finish(self, ended: Iterable[tuple[Identity, Said | None]]) -> None:
+        """Expect no more ends of jobs; what was said of them before the end, None for nothing, can still be told."""
+        gone = list(ended)
         with self._lock:
-            for identity in gone:
+            for identity, _ in gone:
                 self._waiting.pop(identity, None)
-        self._write("DELETE FROM said WHERE job = ? AND submit = ?", gone)
+        self._write("DELETE FROM said WHERE job = ? AND submit = ?", [identity for identity, _ in gone])
+        self._replace("ended", [(*identity, _text(said)) for identity, said in gone if said is not None])
 
     def close(self) -> None:
         """Write what waits, and close the file."""
@@ -90,13 +98,24 @@ class Remembered:
             waiting, self._waiting = self._waiting, OrderedDict()
         if not waiting:
             return
-        rows = [(*identity, _text(said)) for identity, said in waiting.items()]
-        # a replaced row gets a new number, so numbers tell the age
-        self._write("INSERT OR REPLACE INTO said VALUES (?, ?, ?)", rows)
-        self._write("DELETE FROM said WHERE rowid <= (SELECT max(rowid) FROM said) - ?", [(self._most,)])
+        self._replace("said", [(*identity, _text(said)) for identity, said in waiting.items()])
 
-    def _read(self, identities: Sequence[Identity]) -> list[Said | None]:
-        query = "SELECT said FROM said WHERE job = ? AND submit = ?"
+    def _replace(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write rows into a table of ``_TABLES``, and take from it what is too old."""
+        if not rows:
+            return
+        # a replaced row gets a new number, so numbers tell the age
+        self._write(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)  # noqa: S608 # one of _TABLES
+        self._write(f"DELETE FROM {table} WHERE rowid <= (SELECT max(rowid) FROM {table}) - ?", [(self._most,)])  # noqa: S608
+
+    def _completed(self, identities: Sequence[Identity], known: Sequence[Said | None], table: str) -> list[Said | None]:
+        """Return what is known, and of the other jobs what a table of ``_TABLES`` tells."""
+        missing = [identity for identity, one in zip(identities, known, strict=True) if one is None]
+        stored = iter(self._read(missing, table))
+        return [next(stored) if one is None else one for one in known]
+
+    def _read(self, identities: Sequence[Identity], table: str) -> list[Said | None]:
+        query = f"SELECT said FROM {table} WHERE job = ? AND submit = ?"  # noqa: S608 # one of _TABLES
         with self._using, suppress(sqlite3.Error, ValueError, TypeError, RecursionError):
             if self._connection is not None:
                 found = [self._connection.execute(query, identity).fetchone() for identity in identities]
@@ -118,7 +137,8 @@ class Remembered:
             connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=OFF")
-            connection.execute(_CREATE)
+            for table in _TABLES:
+                connection.execute(_CREATE.format(table))
         except _DAMAGED as error:
             self._log.warning("remembered forecasts not read", path=str(self._path), problem=str(error))
             return None

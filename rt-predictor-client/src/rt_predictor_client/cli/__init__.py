@@ -15,6 +15,7 @@ from rt_predictor_client import __version__
 from rt_predictor_client.cli.batch import batch
 from rt_predictor_client.cli.connection import Connection
 from rt_predictor_client.cli.health import health
+from rt_predictor_client.cli.jobs import jobs
 from rt_predictor_client.cli.model import model
 from rt_predictor_client.cli.predict import predict
 from rt_predictor_client.cli.remaining import remaining
@@ -54,7 +55,7 @@ def rtp(context: click.Context, /, address: str | None, timeout: float | None, *
     context.obj = Connection(address, timeout, flags)
 
 
-for _command in (predict, remaining, batch, report, model, health):
+for _command in (predict, remaining, batch, report, jobs, model, health):
     rtp.add_command(_command)
 
 

@@ -208,6 +208,17 @@ class Journal:
         """Return a number that is another one after every append, of whichever process."""
         return self._mark()
 
+    def newest(self) -> int:
+        """Return the number of the newest entry; 0 where there is none.
+
+        Raises
+        ------
+        Problem
+            ``HISTORY_CORRUPT`` where it cannot be read.
+        """
+        with self._reading, self._explained():
+            return int(self._reader.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
     def replay(self, after: int = 0) -> Iterator[Entry]:
         """Yield what was stored later than the entry ``after``, in order of arrival.
 
