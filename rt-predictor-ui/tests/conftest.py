@@ -23,6 +23,8 @@ from streamlit.testing.v1 import AppTest
 from rt_predictor_client.requests import forecast, job_message
 from rtpredictor.v1 import (
     forecast_pb2,
+    history_service_pb2,
+    history_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2,
@@ -146,6 +148,9 @@ class Peer:
     evaluations: dict[str, Any] | None = field(default_factory=lambda: {MODEL: made_evaluation()})
     """By version; None: the service does not know the call."""
     evaluated: list[str] = field(default_factory=list)
+    listed: list[Any] | None = field(default_factory=list)
+    """Reported jobs; None: the service does not know the call."""
+    privacy: int = history_service_pb2.PRIVACY_SHOW
     flow: threading.Event = field(default_factory=threading.Event)
     """Streams wait until it is set."""
     flowing: int = 0
@@ -183,6 +188,7 @@ class Peer:
         """Listen, on the port of before if there was one."""
         self.server = grpc.server(ThreadPoolExecutor(4))
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(self), self.server)
+        history_service_pb2_grpc.add_HistoryServiceServicer_to_server(_History(self), self.server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(self), self.server)
         self.health = health.HealthServicer()
         self.health.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -242,6 +248,25 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         with pa.ipc.new_stream(sink, ARROW) as stream:
             stream.write_table(pa.Table.from_pylist(rows, ARROW))
         return sink.getvalue().to_pybytes()
+
+
+class _History(history_service_pb2_grpc.HistoryServiceServicer):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def ListJobs(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self._peer.listed is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such call")
+        if self._peer.privacy == history_service_pb2.PRIVACY_HIDE and (request.user or request.account):
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "names are hidden")
+        found = [one for one in self._peer.listed if request.user in {"", one.job.user}]
+        first = int(request.page_token or 0)
+        last = first + request.page_size
+        return history_service_pb2.ListJobsResponse(
+            jobs=found[first:last],
+            next_page_token=str(last) if last < len(found) else "",
+            privacy=self._peer.privacy,
+        )
 
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):

@@ -100,7 +100,13 @@ def test_a_service_that_is_away_or_has_no_model_is_said(show: Any, peer: Any, wo
 
 
 def test_every_page_has_its_title_and_the_state_of_the_service(show: Any, words: Words) -> None:
-    for path, title in (("", "How long will"), ("batch", "Forecast many jobs"), ("model", "Model performance")):
+    for path, title in (
+        ("", "How long will"),
+        ("batch", "Forecast many jobs"),
+        ("model", "Model performance"),
+        ("history", "History"),
+        ("analytics", "Analytics"),
+    ):
         page = show(path)
         assert page.title[0].value.startswith(title)
         assert "The service answers with a model of 100,000 jobs." in words(page)

@@ -18,9 +18,12 @@ from typing import Any
 
 import pytest
 
+from rt_predictor_client import Client
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 JOBS = 6000
+HOUR = 3600
 DEADLINE = 120.0
 """How long a process may take to answer [s]; compiling the kernels takes most of it."""
 
@@ -186,6 +189,12 @@ class Visit:
         return self.page
 
 
+@pytest.fixture
+def report(site: Site) -> Callable[[str, int], None]:
+    """Return what tells the service of jobs of a user that ended; told again, they count once."""
+    return lambda user, count: _report(f"localhost:{site.port}", user, count)
+
+
 @pytest.fixture(scope="session")
 def chrome() -> Iterator[Any]:
     """Start Chromium."""
@@ -229,9 +238,38 @@ def visit(look: Callable[..., Visit]) -> Visit:
     return opened
 
 
+def _report(service: str, user: str, count: int) -> None:
+    begin = int(time.time()) // HOUR * HOUR - 2 * HOUR
+    jobs = [
+        {
+            "job_id": f"told-{number}",
+            "user": user,
+            "name": f"run_{number % 7}",
+            "wallclock_req": 3600 * (1 + number % 5),
+            "nodes_req": 1 + number % 3,
+            "submit_time": begin - 1000 * number,
+        }
+        for number in range(count)
+    ]
+    with Client(service, timeout_seconds=60) as client:
+        client.report(jobs)  # so that each has a forecast from before its end
+        ends = [
+            {
+                **job,
+                "start_time": job["submit_time"] + 60,
+                "end_time": job["submit_time"] + 60 + 300 * (1 + number * 7 % 11),
+                "state": "COMPLETED",
+            }
+            for number, job in enumerate(jobs)
+        ]
+        client.report(ends)
+
+
 def _is_complaint(said: Any) -> bool:
     """Return whether a line of the console is one; Streamlit looks for its base below a page's own address first."""
-    return said.type == "error" and re.search(r"/(analytics|batch|model)/_stcore/", said.location["url"]) is None
+    return (
+        said.type == "error" and re.search(r"/(analytics|batch|history|model)/_stcore/", said.location["url"]) is None
+    )
 
 
 def _is_own(url: str) -> bool:

@@ -85,6 +85,17 @@ def test_the_slider_asks_again_by_the_keyboard(visit: Any, example: dict[str, An
     assert visit.complaints == []
 
 
+def test_why_is_told_in_minutes(visit: Any, example: dict[str, Any]) -> None:
+    page = visit.page
+    fill(page, example)
+    predict(page)
+    page.get_by_text("Why: what moves").click(timeout=SLOW)
+    page.get_by_text("A typical job takes").wait_for(timeout=SLOW)
+    page.locator("[aria-label^='What moves the forecast, in minutes. ']").first.wait_for(timeout=SLOW)
+    expect(page.get_by_role("row").filter(has_text="this job")).to_have_count(1, timeout=SLOW)
+    assert visit.complaints == []
+
+
 def test_what_if_stands_side_by_side(visit: Any, example: dict[str, Any]) -> None:
     page = visit.page
     fill(page, {**example, "nodes_req": 4})

@@ -10,7 +10,7 @@ from rt_predictor_formats.errors import Problem
 from rt_predictor_ui.components.problem_box import problem_box
 from rt_predictor_ui.components.service_state import service_state
 from rt_predictor_ui.identity import visitor
-from rt_predictor_ui.pages import analytics, batch, model, predict
+from rt_predictor_ui.pages import analytics, batch, history, model, predict
 
 ICON = Path(__file__).with_name("icon.svg")
 """The browser tab's picture; an icon by name, here or of a page, would be fetched from another machine."""
@@ -24,6 +24,7 @@ def main() -> None:
         st.Page(predict.render, title="Predict", url_path="predict", default=True),
         st.Page(batch.render, title="Batch", url_path="batch"),
         st.Page(model.render, title="Model performance", url_path="model"),
+        st.Page(history.render, title="History", url_path="history"),
         st.Page(analytics.render, title="Analytics", url_path="analytics"),
     ]
     chosen = st.navigation(pages, position="top")

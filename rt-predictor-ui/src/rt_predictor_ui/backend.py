@@ -21,6 +21,7 @@ from rt_predictor_client import (
     load_config,
 )
 from rt_predictor_client.insight import EvaluationInfo
+from rt_predictor_client.listing import JobPage
 from rt_predictor_formats.errors import Problem
 from rt_predictor_formats.sbatch import JobRequest
 
@@ -78,6 +79,12 @@ def models() -> tuple[ModelInfo, ...]:
     """Return all models that the service can answer with, newest first; raises Problem."""
     with failures():
         return _client().models()
+
+
+def jobs(user: str, account: str, size: int, token: str) -> JobPage:
+    """Return a page of reported jobs, as ``Client.jobs_page``; raises Problem."""
+    with failures():
+        return _client().jobs_page(user, account, size=size, token=token)
 
 
 def evaluation(version: str) -> EvaluationInfo | None:
