@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm screenshots bench-pages interop prometheus fuzz lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm screenshots bench-pages interop prometheus kubernetes kubernetes-rules fuzz lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -103,6 +103,12 @@ test-slurm: environment ## the integration with a real Slurm
 
 prometheus: ## take Prometheus out of its image: make test tests rules and dashboards with it where it is
 	@scripts/prometheus.sh
+
+kubernetes: environment ## fetch kustomize and schemas: make test judges k8s/ with them where they are
+	@scripts/kubernetes.sh
+
+kubernetes-rules: environment ## write k8s/components/monitoring/prometheus-rule.yaml from monitoring/rules
+	@$(BIN)/python scripts/prometheus_rule.py
 
 fuzz: environment ## a million wrong inputs to all that the API reads (ARGS="--target arrow --seed 2")
 	@nice -n 10 $(BIN)/python tests/fuzz/fuzz.py $(ARGS)

@@ -16,7 +16,10 @@ baseline() { # what buf compares the contract with: the newest release, else the
   tag=$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) && { echo "$tag"; return; }
   # a shallow or fresh clone has the branch only as the remote's
   for branch in origin/main main; do
-    git rev-parse -q --verify "$branch^{commit}" >/dev/null && { git rev-parse "$branch^{commit}"; return; }
+    git rev-parse -q --verify "$branch^{commit}" >/dev/null || continue
+    # what came to the main branch since this one began was not deleted here
+    git merge-base HEAD "$branch" || git rev-parse "$branch^{commit}"
+    return
   done
   return 1
 }

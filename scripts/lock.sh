@@ -28,4 +28,4 @@ bound=requirements/constraints.txt
   echo "# The versions of dev.txt without hashes; made by scripts/lock.sh, never edited."
   sed -n 's/^\([A-Za-z0-9._-]*==[^\\]*[^ \\]\).*/\1/p' requirements/dev.txt
 } >"$bound"
-for name in uv build runtime training cluster api client ui; do compile "$name" --constraint "$bound"; done
+for name in uv build runtime training cluster api client ui kubernetes; do compile "$name" --constraint "$bound"; done

@@ -26,7 +26,8 @@ from rt_predictor_api.services.prediction import PredictionService
 from rt_predictor_api.settings import read
 from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_core.artifact.load import Artifact, load
-from rt_predictor_core.history import journal as events
+from rt_predictor_core.history.events import Event as JobEvent
+from rt_predictor_core.history.journal import Journal
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.forecast import Forecasts
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
@@ -204,7 +205,7 @@ class Answering(NamedTuple):
 def answering(folder: Path, entries: int) -> Iterator[Answering]:
     told = Metrics()
     chosen = read({"models": folder, "history": folder, "forecast_cache_entries": entries})
-    journal = events.Journal(folder / "journal.sqlite")
+    journal = Journal(folder / "journal.sqlite")
     memory = Remembered(folder / "forecasts.sqlite", 100)
     with closing(journal), closing(memory):
         one = Engine(journal, LiveScores(told, memory), told, ForecastCache(entries, told), Cores(kept=False))
@@ -274,4 +275,4 @@ def told(
     start = identity["submit_time"] + 5
     end = None if more is None else start + more
     state = None if more is None else "COMPLETED"
-    return one.engine.report([events.Event(**identity, start_time=start, end_time=end, state=state, job=row)])
+    return one.engine.report([JobEvent(**identity, start_time=start, end_time=end, state=state, job=row)])

@@ -19,7 +19,7 @@ from open_inference.inference_pb2 import (
     ServerLiveRequest,
     ServerReadyRequest,
 )
-from rt_predictor_api.server import NAMES
+from rt_predictor_api.server import LIVENESS, NAMES, _connections
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
 from rtpredictor.v1.model_service_pb2 import GetEvaluationRequest, GetModelRequest, ListModelsRequest
 from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest, PredictStreamRequest
@@ -81,6 +81,34 @@ def test_the_longest_watches_give_way_to_calls_and_newer_ones(served: Any, job: 
         assert client.prediction.Predict(PredictRequest(job=job())).forecast.median_seconds > 0
         client.service._health.end()
         assert [[told.status for told in watch] for watch in held[15:]] == [[NOT_SERVING]] * 5
+
+
+def test_a_service_that_waits_for_a_model_lives_until_it_drains(
+    served: Any, tmp_path: Path, until: Callable[..., Any]
+) -> None:
+    with served(models=tmp_path / "none", wait_for_model=True) as client:
+        until(lambda: client.status() == "NOT_SERVING", "the service to answer")
+        assert client.status(LIVENESS) == "SERVING"
+        client.service._health.end()
+        assert client.status(LIVENESS) == "NOT_SERVING"
+
+
+def states(client: Any) -> list[grpc.ChannelConnectivity]:
+    """Return a list that grows by each state that the client's connection comes to."""
+    seen: list[grpc.ChannelConnectivity] = []
+    client.channel.subscribe(seen.append)
+    return seen
+
+
+def test_a_connection_ends_by_itself_only_where_it_is_told_to(served: Any, until: Callable[..., Any]) -> None:
+    with served(max_connection_seconds=0.2) as client:
+        seen = states(client)
+        assert client.status() == "SERVING"
+        # what gRPC comes to when the server says that it goes away
+        until(lambda: grpc.ChannelConnectivity.IDLE in seen[seen.index(grpc.ChannelConnectivity.READY) :], "the end")
+        assert client.status() == "SERVING", "calls go on, on a new connection"
+    with served() as client:
+        assert "grpc.max_connection_age_ms" not in dict(_connections(client.service._settings))
 
 
 def test_without_a_model_every_call_says_unavailable(

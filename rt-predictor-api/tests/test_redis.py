@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rt_predictor_api.stores.redis import STREAM, TRY_AFTER_SECONDS, RedisJournal
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 from rt_predictor_formats.errors import Problem
 from rtpredictor.v1 import forecast_pb2
 from rtpredictor.v1.prediction_service_pb2 import PredictBatchRequest, PredictRequest

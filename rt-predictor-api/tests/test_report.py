@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rt_predictor_core.history.journal import Journal, Kind
+from rt_predictor_core.history.events import Kind
+from rt_predictor_core.history.journal import Journal
 from rtpredictor.v1 import forecast_pb2, job_pb2
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest

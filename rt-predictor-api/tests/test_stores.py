@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rt_predictor_api.replica import Journaled
 from rt_predictor_api.stores.redis import RedisJournal
-from rt_predictor_core.history.journal import REQUEST_COLUMNS, Event, Journal, Lesson
+from rt_predictor_core.history.events import REQUEST_COLUMNS, Event, Lesson
+from rt_predictor_core.history.journal import Journal
 
 LESSON = Lesson("20260101T000000Z-00000000", 3, (0.25, 1.0 / 3.0, 1.0))
 Opener = Callable[[], Journaled]

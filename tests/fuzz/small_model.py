@@ -36,7 +36,7 @@ from rt_predictor_core.artifact.manifest import (
 from rt_predictor_core.artifact.probes import ROWS
 from rt_predictor_core.artifact.publish import arrays_to_bytes, publish
 from rt_predictor_core.features.table import FINGERPRINT, NAMES
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
 from rt_predictor_core.models.conformal import Calibration

@@ -1,9 +1,11 @@
-"""The service's own files, made wrong: the journal of reported jobs, and the forecasts that are remembered."""
+"""What the service keeps, made wrong: the journal of reported jobs, a file or in Redis, and remembered forecasts."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,18 +14,21 @@ from typing import Any
 
 import small_model
 from mutations import VALUES, bend
+from redis import Redis
 from service import quiet
 
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import OWN, Metrics
 from rt_predictor_api.replica import Replica
+from rt_predictor_api.stores.redis import STREAM, RedisJournal
 from rt_predictor_api.stores.remembered import Remembered
 from rt_predictor_core.artifact.load import load
-from rt_predictor_core.history import journal as journals
-from rt_predictor_core.history.journal import Journal, Lesson
+from rt_predictor_core.history.events import STORED, Lesson, checksum, row_of
+from rt_predictor_core.history.journal import Journal
 from rt_predictor_formats.errors import Problem
 
 EVENTS = 40
+REDIS_SECONDS = 60.0
 
 
 @contextmanager
@@ -48,6 +53,62 @@ def journal(folder: Path) -> Iterator[Callable[[Random], str]]:
         return "answered"
 
     yield one
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[Callable[[Random], str]]:
+    """Yield what changes an entry of a journal in a real Redis, and lets a model follow it."""
+    artifact = load(small_model.publish_small(folder / "models"))
+    lesson = Lesson(small_model.VERSION, 1, (0.1, 0.5, 0.9))
+    rows = [row_of(small_model.event(number), lesson) for number in range(5_000, 5_000 + EVENTS)]
+    with _redis_server(folder) as url, Redis.from_url(url) as server, closing(RedisJournal(url, 10.0)) as journal:
+
+        def one(random: Random) -> str:
+            server.delete(STREAM)
+            spoilt = random.randrange(4)
+            for number, row in enumerate(random.sample(rows, 4)):
+                fields = _spoilt_entry(row, random) if number == spoilt else {b"entry": json.dumps(row).encode()}
+                server.xadd(STREAM, fields, id=f"{number + 1}-1")
+            try:
+                Replica(artifact, journal).follow()
+            except Problem as problem:
+                assert problem.code == "HISTORY_CORRUPT", problem
+                return "refused"
+            return "answered"
+
+        yield one
+
+
+@contextmanager
+def _redis_server(folder: Path) -> Iterator[str]:
+    path = folder / "redis.sock"
+    words = ["redis-server", "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + REDIS_SECONDS
+        while not path.exists():
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        yield f"unix://{path}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _spoilt_entry(row: tuple[Any, ...], random: Random) -> dict[bytes, bytes]:
+    """Return the fields of an entry that are wrong: their bytes, a value with or without a checksum that fits."""
+    values = list(row)
+    text = json.dumps(values).encode()
+    kind = random.randrange(4)
+    if kind == 0:
+        return {b"entry": bend(text, [text], random)}
+    if kind == 1:
+        return {random.choice((b"", b"other", b"entry")): random.choice((b"", b"[" * 99_999, b"null", b"{}", b"[]"))}
+    values[random.randrange(len(values))] = random.choice(VALUES)
+    if kind == 2:
+        values[-1] = checksum(values[:-1])
+    return {b"entry": json.dumps(values).encode()}
 
 
 @contextmanager
@@ -100,12 +161,12 @@ def _value(random: Random) -> Any:
 def _reword(path: Path, random: Random) -> None:
     """Change a value of a row and make its checksum fit, where there is one."""
     with closing(sqlite3.connect(path)) as connection, connection:
-        column, seq = random.choice(journals._STORED), random.randrange(1, EVENTS)
+        column, seq = random.choice(STORED), random.randrange(1, EVENTS)
         try:
             connection.execute(f'UPDATE events SET "{column}" = ? WHERE seq = ?', (_value(random), seq))  # noqa: S608
-            names = ", ".join(f'"{name}"' for name in journals._STORED)
+            names = ", ".join(f'"{name}"' for name in STORED)
             row = connection.execute(f"SELECT {names} FROM events WHERE seq = ?", (seq,)).fetchone()  # noqa: S608
-            connection.execute("UPDATE events SET checksum = ? WHERE seq = ?", (journals._checksum(row), seq))
+            connection.execute("UPDATE events SET checksum = ? WHERE seq = ?", (checksum(row), seq))
         except (sqlite3.Error, TypeError, OverflowError):
             pass  # no value that a file can hold, or none that has a checksum
 

@@ -174,6 +174,7 @@ TARGETS = (
     Target("frames", 10_000, 100, _frames),
     Target("artifact", 20_000, 300, artifacts.opened),
     Target("journal", 20_000, 100, stores.journal),
+    Target("redis", 20_000, 100, stores.redis),
     Target("forecasts", 10_000, 20, stores.forecasts),
 )
 BY_NAME = {target.name: target for target in TARGETS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ SECONDS = 60.0
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_no_input_is_more_than_refused(target: Target, tmp_path: Path) -> None:
+    if target.name == "redis" and shutil.which("redis-server") is None:
+        pytest.skip("no redis-server here: install Debian's package redis-server")
     progress = tmp_path / "progress"
     progress.write_bytes(bytes(8))
     total = fuzz.take(target.name, 1, range(target.few), progress)

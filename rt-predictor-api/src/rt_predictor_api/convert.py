@@ -19,7 +19,7 @@ from rt_predictor_api.live import Identity
 from rt_predictor_api.validation import Violation, violations
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.features.keys import TIERS
-from rt_predictor_core.history.journal import REQUEST_COLUMNS, Event
+from rt_predictor_core.history.events import REQUEST_COLUMNS, Event
 from rt_predictor_core.models.conformal import COVERAGE
 from rt_predictor_core.requests import Requests
 from rt_predictor_core.schema import BY_NAME

@@ -21,7 +21,7 @@ from rt_predictor_api.replica import Journaled, Replica, said
 from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.features.keys import TIERS
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 from rt_predictor_core.models.explanation import Explanation
 from rt_predictor_core.models.forecast import Forecasts
 from rt_predictor_core.requests import Requests

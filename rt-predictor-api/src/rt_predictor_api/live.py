@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rt_predictor_api import metrics
 from rt_predictor_api.metrics import Metrics
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 
 Identity = tuple[str, int]
 """A job's id and submit time [s since 1970]: all of a job's identity that a request for a forecast tells."""

@@ -66,6 +66,50 @@ def token(name: str, scopes: tuple[str, ...]) -> None:
     guarded(issue)
 
 
+@main.command()
+@click.argument("file", type=_PATH)
+@click.pass_context
+def backup(context: click.Context, file: Path) -> None:
+    """Write all models and the history to FILE, while the service runs or not.
+
+    The folders are those of the options before this word, or of their variables.
+    """
+
+    def write(_stop: Event) -> None:
+        from rt_predictor_api import backup, settings
+
+        click.echo(_kept(backup.write(file, settings.read(_before(context)))) + f" in {file}")
+
+    guarded(write)
+
+
+@main.command()
+@click.argument("file", type=_PATH)
+@click.pass_context
+def restore(context: click.Context, file: Path) -> None:
+    """Bring models and history back from FILE, into folders that are empty or missing.
+
+    The folders are those of the options before this word, or of their variables.
+    """
+
+    def read(_stop: Event) -> None:
+        from rt_predictor_api import restore, settings
+
+        click.echo(_kept(restore.read(file, settings.read(_before(context)))) + f" from {file}")
+
+    guarded(read)
+
+
+def _before(context: click.Context) -> dict[str, Any]:
+    """Return the options that came before a command."""
+    return dict(context.parent.params) if context.parent else {}
+
+
+def _kept(kept: Any) -> str:
+    events = "no events: Redis keeps them" if kept.events is None else f"{kept.events} events"
+    return f"{len(kept.models)} models, {events}"
+
+
 def guarded(run: Callable[[Event], None]) -> None:
     """Run with an event that SIGTERM and SIGINT set; a Problem becomes one line and status 1."""
     from rt_predictor_formats.errors import Problem

@@ -17,7 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from rt_predictor_core.history.journal import Kind
+from rt_predictor_core.history.events import Kind
 
 CALL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 ERROR_SECONDS = (60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 57_600, 115_200, 230_400)

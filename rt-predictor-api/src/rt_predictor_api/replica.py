@@ -12,7 +12,7 @@ import numpy as np
 
 from rt_predictor_api.live import Said
 from rt_predictor_core.artifact.load import Artifact
-from rt_predictor_core.history.journal import Entry, Event, Lesson
+from rt_predictor_core.history.events import Entry, Event, Lesson
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
 from rt_predictor_core.models.explanation import Explanation, explain

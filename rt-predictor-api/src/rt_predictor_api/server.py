@@ -57,6 +57,9 @@ NAMES = (*(f"rtpredictor.v1.{name}" for name in SERVICES), "inference.GRPCInfere
 TOLD = ("", *NAMES)
 """What has a health: each service, and under the empty name the whole server."""
 
+LIVENESS = "liveness"
+"""Health that is told as soon as calls are answered: who waits for a model is not to be restarted."""
+
 
 class Service:
     """The service from its settings; built stopped.
@@ -185,6 +188,7 @@ class Service:
                 ("grpc.keepalive_timeout_ms", 20_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                *_connections(settings),
             ],
             maximum_concurrent_rpcs=calls,
         )
@@ -207,6 +211,7 @@ class Service:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._health.tell(TOLD, Response.NOT_SERVING)
+        self._health.tell((LIVENESS,), Response.SERVING)
         if listening.reflects(settings):
             describe((*NAMES, SERVICE), server)
 
@@ -232,3 +237,11 @@ class Service:
         if self._scraped:
             self._scraped.shutdown()
             self._scraped.server_close()
+
+
+def _connections(settings: Settings) -> list[tuple[str, int]]:
+    """Return how long a connection may last: where clients balance, a new one finds replicas that came later."""
+    if not settings.max_connection_seconds:
+        return []
+    # gRPC itself varies it by a tenth, so that not all come back at once; calls and streams on it may end
+    return [("grpc.max_connection_age_ms", int(settings.max_connection_seconds * 1_000))]

@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     keepalive_seconds: Annotated[float, Field(ge=1)] = 60.0
     """How long a connection may be silent before it is probed; lower finds dead clients sooner and sends more."""
 
+    max_connection_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """How long a client keeps a connection before it looks for replicas anew; its calls end first. 0 is without end."""
+
     watch_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the folder of artifacts is looked at; lower swaps sooner."""
 

@@ -16,7 +16,7 @@ from rt_predictor_core.artifact.probes import ROWS
 from rt_predictor_core.artifact.publish import arrays_to_bytes, new_version, publish
 from rt_predictor_core.features import history
 from rt_predictor_core.features.table import FINGERPRINT, NAMES
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 from rt_predictor_core.history.state import State, asked_of
 from rt_predictor_core.models.conformal import Calibration
 from rt_predictor_core.models.trees import BinaryForest

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rt_predictor_core.history.journal import REPLAY_ROWS, REQUEST_COLUMNS, Event, Journal, Kind, Lesson
+from rt_predictor_core.history.events import REQUEST_COLUMNS, Event, Kind, Lesson
+from rt_predictor_core.history.journal import REPLAY_ROWS, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

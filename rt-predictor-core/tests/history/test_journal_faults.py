@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_predictor_core.history import journal as journals
-from rt_predictor_core.history.journal import Event, Journal, Lesson
+from rt_predictor_core.history.events import STORED, Event, Lesson, checksum
+from rt_predictor_core.history.journal import Journal
 from rt_predictor_formats.errors import Problem
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ KILLS = 200
 FARM = """
 import os, sys
 from pathlib import Path
-from rt_predictor_core.history.journal import Event, Journal
+from rt_predictor_core.history.events import Event
+from rt_predictor_core.history.journal import Journal
 
 def write(path, cluster, number):
     journal = Journal(path)
@@ -53,7 +54,8 @@ for order in sys.stdin:
 FULL = """
 import resource, sys
 from pathlib import Path
-from rt_predictor_core.history.journal import Event, Journal
+from rt_predictor_core.history.events import Event
+from rt_predictor_core.history.journal import Journal
 from rt_predictor_formats.errors import Problem
 journal = Journal(Path(sys.argv[1]))
 event = lambda n: Event("", str(n), n, n + 1, n + 2, "FAILED", {"user": "ada", "submit_line": "x" * 9000})
@@ -224,9 +226,10 @@ def test_a_value_that_no_event_has_is_damage_whatever_its_checksum(tmp_path: Pat
         journal.append([event], [Lesson("v1", 1, (0.1, 0.2, 0.3))])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f'UPDATE events SET "{column}" = ?', (value,))  # noqa: S608 # names of columns
-        (row,) = connection.execute(f"SELECT {journals._NAMES} FROM events")  # noqa: S608 # as above
+        names = ", ".join(f'"{name}"' for name in STORED)
+        (row,) = connection.execute(f"SELECT {names} FROM events")  # noqa: S608 # as above
         if not isinstance(value, bytes):
-            connection.execute("UPDATE events SET checksum = ?", (journals._checksum(row),))
+            connection.execute("UPDATE events SET checksum = ?", (checksum(row),))
     with closing(Journal(path)) as journal, pytest.raises(Problem, match="what no event does") as caught:
         list(journal.replay())
     assert caught.value.code == "HISTORY_CORRUPT"

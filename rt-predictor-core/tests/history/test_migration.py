@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_predictor_core.history.journal import APPLICATION, FORMAT, REQUEST_COLUMNS, Event, Journal
+from rt_predictor_core.history.events import REQUEST_COLUMNS, Event
+from rt_predictor_core.history.journal import APPLICATION, FORMAT, Journal
 from rt_predictor_core.schema import BY_NAME
 from rt_predictor_formats.errors import Problem
 

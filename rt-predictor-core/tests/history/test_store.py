@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_predictor_core.features import history
-from rt_predictor_core.history.journal import Event
+from rt_predictor_core.history.events import Event
 from rt_predictor_core.history.state import State
 from rt_predictor_core.history.store import MemoryStore
 from rt_predictor_core.requests import Requests, identity

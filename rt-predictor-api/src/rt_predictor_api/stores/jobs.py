@@ -18,7 +18,7 @@ from typing import Any, Final
 from rt_predictor_api.live import Identity
 from rt_predictor_api.replica import Journaled
 from rt_predictor_api.security.privacy import Privacy
-from rt_predictor_core.history.journal import Event, Kind
+from rt_predictor_core.history.events import Event, Kind
 from rt_predictor_formats.errors import Problem
 
 NAMES: Final = ("user", "account", "name", "work_dir")

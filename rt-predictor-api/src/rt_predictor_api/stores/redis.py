@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from hashlib import blake2b
 from threading import Event as Flag
 from threading import Thread
@@ -23,7 +22,7 @@ from redis.retry import Retry
 
 from rt_predictor_api.breaker import Breaker, Open
 from rt_predictor_api.settings import variable
-from rt_predictor_core.history.journal import Entry, Event, Lesson
+from rt_predictor_core.history.events import Entry, Event, Lesson, entry_of, row_of
 from rt_predictor_formats.errors import Problem
 
 STREAM, KNOWN, NUMBER = "{rtpredictor}:journal", "{rtpredictor}:known", "{rtpredictor}:number"
@@ -96,7 +95,9 @@ class RedisJournal:
             acknowledge what it may lose.
         """
         taught = lessons or [None] * len(events)
-        pairs = [(_identity(event), _text(event, lesson)) for event, lesson in zip(events, taught, strict=True)]
+        pairs = [
+            (_identity(event), json.dumps(row_of(event, lesson))) for event, lesson in zip(events, taught, strict=True)
+        ]
         new: list[bool] = []
         with self._explained(), self._breaker.calling():
             self._require_durable()
@@ -190,10 +191,8 @@ class RedisJournal:
 
     def _entry(self, number: int, fields: Any) -> Entry:
         try:
-            event, lesson = json.loads(fields[b"entry"])
-            taught = None if lesson is None else Lesson(**{**lesson, "levels": tuple(lesson["levels"])})
-            return Entry(number, Event(**event), taught)
-        except (ValueError, TypeError, KeyError) as error:
+            return entry_of(number, json.loads(fields[b"entry"]))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             remedy = f"restore Redis from a backup, or delete the entry {number}-1 of {STREAM}"
             raise Problem(
                 "HISTORY_CORRUPT", f"entry {number} cannot be read", place=self._place, remedy=remedy
@@ -230,8 +229,3 @@ def _identity(event: Event) -> bytes:
     """Return what makes an event the same, 16 bytes."""
     text = "\0".join([event.cluster, event.job_id, str(event.submit_time), event.kind])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _text(event: Event, lesson: Lesson | None) -> str:
-    job = {name: value for name, value in event.job.items() if value is not None and value == value}  # noqa: PLR0124 # NaN
-    return json.dumps([asdict(event) | {"job": job}, None if lesson is None else asdict(lesson)])

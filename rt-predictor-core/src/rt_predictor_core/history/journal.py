@@ -8,31 +8,22 @@ machine may use the same file: SQLite lets one write at a time, and readers neve
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
-import zlib
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from rt_predictor_core.features.keys import TIERS
+from rt_predictor_core.history.events import LESSON, NUMBERS, REQUEST_COLUMNS, STORED, checksum, entry_of, row_of
 from rt_predictor_core.history.mark import SharedMark
 from rt_predictor_core.history.migration import from_format_1
-from rt_predictor_core.schema import COLUMNS
 from rt_predictor_formats.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-REQUEST_COLUMNS = tuple(
-    column.name for column in COLUMNS if column.at_submit and column.name not in {"job_id", "submit_time"}
-)
-"""What ``Event.job`` may hold: the canonical columns of a request."""
+    from rt_predictor_core.history.events import Entry, Event, Lesson
 
 FORMAT = 2
 """Number of the table layout, kept in the database's ``user_version``; format 1 is brought to it when it is opened."""
@@ -46,12 +37,6 @@ REPLAY_ROWS = 2000
 BUSY_SECONDS = 30.0
 """How long an append waits for another process that writes to the same journal."""
 
-_NUMBERS = frozenset(c.name for c in COLUMNS if c.name in REQUEST_COLUMNS and c.unit != "text")
-_LESSON = ("model", "tier", "level_run", "level_interval", "level_wallclock")
-_STORED = (
-    *("cluster", "job_id", "submit_time", "kind", "start_time", "end_time", "state"),
-    *(*REQUEST_COLUMNS, *_LESSON),
-)
 _CREATE = f"""
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -62,7 +47,7 @@ CREATE TABLE IF NOT EXISTS events (
     start_time INTEGER,
     end_time INTEGER,
     state TEXT,
-    {", ".join(f'"{name}" {"REAL" if name in _NUMBERS else "TEXT"}' for name in REQUEST_COLUMNS)},
+    {", ".join(f'"{name}" {"REAL" if name in NUMBERS else "TEXT"}' for name in REQUEST_COLUMNS)},
     model TEXT,
     tier INTEGER,
     level_run REAL,
@@ -71,92 +56,13 @@ CREATE TABLE IF NOT EXISTS events (
     checksum INTEGER NOT NULL,
     UNIQUE (cluster, job_id, submit_time, kind)
 )"""
-_TEXT, _NUMBER, _WHOLE = (str, NoneType), (float, NoneType), (int, NoneType)
-_TYPES: tuple[type | tuple[type, ...], ...] = (
-    *(str, str, int, str, _WHOLE, _WHOLE, _TEXT),
-    *(_NUMBER if name in _NUMBERS else _TEXT for name in REQUEST_COLUMNS),
-    *(_TEXT, _WHOLE, *[_NUMBER] * 3),
-)
-"""Types of the values of a row, in the order of ``_STORED``."""
-
-_NAMES = ", ".join(f'"{name}"' for name in _STORED)
+_NAMES = ", ".join(f'"{name}"' for name in STORED)
 _INSERT = (
-    f"INSERT INTO events ({_NAMES}, checksum) VALUES ({', '.join('?' * (len(_STORED) + 1))}) "  # noqa: S608 # names are constants
+    f"INSERT INTO events ({_NAMES}, checksum) VALUES ({', '.join('?' * (len(STORED) + 1))}) "  # noqa: S608 # names are constants
     "ON CONFLICT (cluster, job_id, submit_time, kind) DO NOTHING"
 )
 _SELECT = f"SELECT seq, {_NAMES}, checksum FROM events WHERE seq > ? ORDER BY seq LIMIT {REPLAY_ROWS}"  # noqa: S608 # as above
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-class Kind(StrEnum):
-    """What happened to a job; ``WITHDRAWN`` is for one that left the queue and never ran."""
-
-    SUBMITTED = "submitted"
-    STARTED = "started"
-    ENDED = "ended"
-    WITHDRAWN = "withdrawn"
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a job; which times are told says what.
-
-    Attributes
-    ----------
-    cluster: name of the cluster; empty where there is only one.
-    job_id: the scheduler's job id.
-    submit_time: [s since 1970].
-    start_time: [s since 1970]; None where the job waits, or has never run.
-    end_time: [s since 1970]; None while the job waits or runs.
-    state: one of ``schema.STATES``; None where not told.
-    job: what the job asked for, by ``REQUEST_COLUMNS``; an absent or None value is unknown.
-    """
-
-    cluster: str
-    job_id: str
-    submit_time: int
-    start_time: int | None
-    end_time: int | None
-    state: str | None
-    job: Mapping[str, str | float | None]
-
-    @property
-    def kind(self) -> Kind:
-        """What happened."""
-        if self.start_time is None:
-            return Kind.SUBMITTED if self.end_time is None else Kind.WITHDRAWN
-        return Kind.STARTED if self.end_time is None else Kind.ENDED
-
-    @property
-    def run_time(self) -> int | None:
-        """How long the job ran [s]; None where it has not ended, has never run, or took no time, which is no run."""
-        if self.start_time is None or self.end_time is None or self.end_time <= self.start_time:
-            return None
-        return self.end_time - self.start_time
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What the end of a job taught the calibration of a model, see ``models.conformal.Calibration.learn``.
-
-    Attributes
-    ----------
-    model: version of the model that had forecast the job. tier: its tier of history.
-    levels: at which levels of that forecast, before calibration, the run time lay.
-    """
-
-    model: str
-    tier: int
-    levels: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An event in a journal: its number, which rises, and what it taught, where it taught anything."""
-
-    number: int
-    event: Event
-    lesson: Lesson | None
 
 
 class Journal:
@@ -197,7 +103,7 @@ class Journal:
         Problem
             ``HISTORY_NOT_WRITABLE`` on a full disk and the like, ``HISTORY_CORRUPT`` on a damaged file.
         """
-        rows = [_row(event, lesson) for event, lesson in zip(events, lessons or [None] * len(events), strict=True)]
+        rows = [row_of(event, lesson) for event, lesson in zip(events, lessons or [None] * len(events), strict=True)]
         with self._lock, self._explained(), self._transaction():
             new = [self._connection.execute(_INSERT, row).rowcount == 1 for row in rows]
         if any(new):
@@ -230,13 +136,12 @@ class Journal:
             ``HISTORY_CORRUPT`` where a row cannot be read or differs from its checksum.
         """
         while page := self._page(after):
-            for seq, *values, checksum in page:
-                # SQLite holds values to no types, and bytes have no checksum
-                if not _is_told(values):
-                    raise self._corrupt(f"event {seq} holds what no event does")
-                if checksum != _checksum(values):
-                    raise self._differs(seq)
-                yield Entry(seq, *_entry(values))
+            for seq, *row in page:
+                try:
+                    entry = entry_of(seq, row)
+                except ValueError as error:
+                    raise self._corrupt(f"event {seq} {error}") from error
+                yield entry
             after = page[-1][0]
 
     def close(self) -> None:
@@ -272,9 +177,9 @@ class Journal:
     def _migrate(self) -> None:
         # another process may have done it while this one waited for the file
         if self._connection.execute("PRAGMA user_version").fetchone()[0] == 1:
-            damaged = from_format_1(self._connection, _STORED, _LESSON, _CREATE, _checksum)
+            damaged = from_format_1(self._connection, STORED, LESSON, _CREATE, checksum)
             if damaged is not None:
-                raise self._differs(damaged)
+                raise self._corrupt(f"event {damaged} differs from its checksum")
 
     def _keep_name(self) -> None:
         """Bring the file's name to disk: SQLite does so for its log, not for a database that it creates."""
@@ -316,9 +221,6 @@ class Journal:
         except OSError as error:
             raise self._not_writable(error.strerror or str(error)) from error
 
-    def _differs(self, seq: int) -> Problem:
-        return self._corrupt(f"event {seq} differs from its checksum")
-
     def _corrupt(self, thing: str) -> Problem:
         return Problem(
             "HISTORY_CORRUPT",
@@ -335,42 +237,3 @@ class Journal:
             place=str(self._path),
             remedy="give the service a folder that it may write to, with free space, used by no other process",
         )
-
-
-def _row(event: Event, lesson: Lesson | None) -> tuple[Any, ...]:
-    """Return what is stored of an event, in the order of the table."""
-    job = [_stored(name, event.job.get(name)) for name in REQUEST_COLUMNS]
-    identity = (event.cluster, event.job_id, event.submit_time, event.kind.value)
-    taught = (lesson.model, lesson.tier, *lesson.levels) if lesson else (None,) * len(_LESSON)
-    values = (*identity, event.start_time, event.end_time, event.state, *job, *taught)
-    return (*values, _checksum(values))
-
-
-def _stored(name: str, value: str | float | None) -> str | float | None:
-    """Return a value as SQLite gives it back: numbers as float, NaN as unknown."""
-    if value is None or name not in _NUMBERS:
-        return value
-    number = float(value)
-    return None if number != number else number  # noqa: PLR0124 # NaN alone differs from itself
-
-
-def _is_told(values: Sequence[Any]) -> bool:
-    """Return whether the values of a row are such as are stored of an event."""
-    if not all(isinstance(value, kinds) for value, kinds in zip(values, _TYPES, strict=True)):
-        return False
-    model, tier, *levels = values[-len(_LESSON) :]
-    return model is None or (tier in range(len(TIERS)) and None not in levels)
-
-
-def _entry(values: Sequence[Any]) -> tuple[Event, Lesson | None]:
-    """Return the event that a row holds, and what it taught."""
-    cluster, job_id, submit_time, _kind, start_time, end_time, state, *rest = values
-    job, (model, tier, *levels) = rest[: -len(_LESSON)], rest[-len(_LESSON) :]
-    event = Event(
-        cluster, job_id, submit_time, start_time, end_time, state, dict(zip(REQUEST_COLUMNS, job, strict=True))
-    )
-    return event, None if model is None else Lesson(model, tier, tuple(levels))
-
-
-def _checksum(values: Sequence[Any]) -> int:
-    return zlib.crc32(json.dumps(list(values)).encode())

@@ -9,7 +9,7 @@ import numpy as np
 
 from rt_predictor_core.features.history import Asked
 from rt_predictor_core.features.table import HistoryRows
-from rt_predictor_core.history.journal import Event, Kind
+from rt_predictor_core.history.events import Event, Kind
 from rt_predictor_core.history.log import GOOD_STATE
 from rt_predictor_core.history.state import Ended, State, asked_of
 from rt_predictor_core.requests import Requests, identity

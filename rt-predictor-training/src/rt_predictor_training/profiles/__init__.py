@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rt_predictor_formats.errors import Problem
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds that the processes of a container may compute, in so many (control groups, version 2)."""
 
 _FOLDER = Path(__file__).parent
 SHIPPED = ("quick", "standard", "m2max")
@@ -102,6 +106,15 @@ def _check(profile: Profile) -> None:
 
 
 def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the cores that this process may use at a time: those that it may run on, or less where it has a quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _quota(cores))
+
+
+def _quota(cores: int) -> int:
+    """Return how many cores the limit of a container is, rounded up; ``cores`` where there is none."""
+    try:
+        allowed, period = _QUOTA.read_text("ascii").split()
+        return max(1, math.ceil(int(allowed) / int(period)))
+    except (OSError, ValueError):  # no Linux, or "max"
+        return cores
