@@ -15,6 +15,7 @@ from rt_predictor_api.affinity import Cores
 from rt_predictor_api.asked import Asked
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Known
+from rt_predictor_api.drift import Drift
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.replica import Journaled, Replica, said
@@ -23,7 +24,7 @@ from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.features.keys import TIERS
 from rt_predictor_core.history.events import Event
 from rt_predictor_core.models.explanation import Explanation
-from rt_predictor_core.models.forecast import Forecasts
+from rt_predictor_core.models.forecast import Forecasts, Inputs
 from rt_predictor_core.requests import Requests
 from rt_predictor_formats.errors import Problem
 
@@ -53,13 +54,20 @@ class Engine:
     """
 
     def __init__(
-        self, journal: Journaled, live: LiveScores, counted: Metrics, cache: ForecastCache, cores: Cores
+        self,
+        journal: Journaled,
+        live: LiveScores,
+        counted: Metrics,
+        cache: ForecastCache,
+        cores: Cores,
+        drift: Drift | None = None,
     ) -> None:
         self._journal = journal
         self._live = live
         self._metrics = counted
         self._cache = cache
         self._cores = cores
+        self._drift = drift
         self._replica: Replica | None = None
         self._untold = True
         self._log = structlog.get_logger()
@@ -104,7 +112,7 @@ class Engine:
     def explain(self, asked: Asked) -> Answer:
         """Return the forecast of the only row as of its submit time, and why it is what it is.
 
-        Both follow from one reading of the history, and neither is kept for equal questions.
+        Both follow from one reading of the history.
 
         Raises
         ------
@@ -114,7 +122,7 @@ class Engine:
         replica = self._current()
         current = self._follow(replica)
         with self._cores.leaving():
-            forecasts, explanation = replica.explained(replica.inputs(asked.requests))
+            forecasts, explanation = replica.explained(self._inputs(replica, asked.requests))
         self._count(forecasts, stale=not current)
         return self._remembered(Answer(asked, replica.version, forecasts, not current, explanation))
 
@@ -180,6 +188,8 @@ class Engine:
             self._log.error("model adopted without reported jobs", problem=str(problem))
         # what is appended between the two is taken in by the first call
         self._replica = replica
+        if self._drift is not None:
+            self._drift.follow(artifact)
         manifest = artifact.manifest
         self._metrics.count(metrics.MODEL_LOADS, "adopted")
         self._metrics.set(metrics.MODEL_INFO, manifest.version, manifest.profile, to=1)
@@ -207,11 +217,17 @@ class Engine:
         """Return forecasts; that of a single job may have been made before."""
         if len(requests) >= LONG_ROWS:
             with self._cores.leaving():
-                return replica.told(replica.inputs(requests))
-        inputs = replica.inputs(requests)
+                return replica.told(self._inputs(replica, requests))
+        inputs = self._inputs(replica, requests)
         if len(requests) != 1:
             return replica.told(inputs)
         return self._cache.get(lambda: (replica.version, inputs.key), lambda: replica.told(inputs))
+
+    def _inputs(self, replica: Replica, requests: Requests) -> Inputs:
+        inputs = replica.inputs(requests)
+        if self._drift is not None:
+            self._drift.add(inputs.table)
+        return inputs
 
     def _follow(self, replica: Replica) -> bool:
         """Bring a history up to date; False where that fails: what it knows already is still worth a forecast."""

@@ -123,6 +123,13 @@ LIVE_ENDS = Metric(
 WORKERS = Metric("rtpredictor_workers", Gauge, "Processes that answer calls.")
 WORKER_RESTARTS = Metric("rtpredictor_worker_restarts_total", Counter, "Processes started in place of dead ones.")
 
+FEATURE_DRIFT = Metric(
+    "rtpredictor_feature_drift",
+    Gauge,
+    "Population stability index of a feature, of the jobs asked about within a week against those of training.",
+    ("feature",),
+)
+
 SUPERVISED = (WORKERS, WORKER_RESTARTS)
 """What the process knows that starts the others."""
 
@@ -149,7 +156,13 @@ OWN = (
 )
 """What each process counts that answers calls."""
 
-TABLE = OWN + SUPERVISED
+COUNTED = OWN + SUPERVISED
+"""What is counted as it happens."""
+
+COMPUTED = (FEATURE_DRIFT,)
+"""What is computed when it is asked for, from what all processes have counted."""
+
+TABLE = COUNTED + COMPUTED
 """All of them. Labels never hold what a caller sent."""
 
 KNOWN_LABELS: dict[Metric, list[tuple[str, ...]]] = {
@@ -184,7 +197,7 @@ class Metrics:
     registry: what the scrape endpoint serves, with the process's own figures.
     """
 
-    def __init__(self, table: Sequence[Metric] = TABLE, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, table: Sequence[Metric] = COUNTED, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or _process_registry()
         self._collectors = {metric.name: metric.build(self.registry) for metric in table}
         # looking up a child by its labels costs four times as much as counting in it

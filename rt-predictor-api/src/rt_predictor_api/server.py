@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from threading import Event
 
 import grpc
@@ -19,6 +21,7 @@ from rt_predictor_api.affinity import Cores
 from rt_predictor_api.cache import ForecastCache
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.describing import describe
+from rt_predictor_api.drift import Drift, DriftCollector
 from rt_predictor_api.engine import Engine
 from rt_predictor_api.health import SERVICE, Health, Response
 from rt_predictor_api.interceptors.errors import Errors
@@ -29,7 +32,7 @@ from rt_predictor_api.interceptors.streams import Streams
 from rt_predictor_api.live import LiveScores
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.ports import unusable
-from rt_predictor_api.scrape import expose
+from rt_predictor_api.scrape import FOLDER_VARIABLE, expose
 from rt_predictor_api.security import listening
 from rt_predictor_api.security.guard import Guard
 from rt_predictor_api.security.privacy import Privacy
@@ -79,7 +82,11 @@ class Service:
         self._cores = Cores(kept=settings.one_core, place=place)
         self._shared = shared
         self._log = structlog.get_logger()
-        self._metrics = Metrics(metrics.OWN if shared else metrics.TABLE)
+        self._metrics = Metrics(metrics.OWN if shared else metrics.COUNTED)
+        # the supervisor tells it for all
+        self._drift = Drift(Path(os.environ[FOLDER_VARIABLE]) if shared else None)
+        if not shared:
+            self._metrics.registry.register(DriftCollector(lambda: [self._drift.counted()]))
         self._guard = Guard(settings, self._metrics)
         self._health = Health(settings.max_concurrent_calls)
         with self._cores.keeping():
@@ -96,7 +103,7 @@ class Service:
         self._remembered = Remembered(settings.history / FORECASTS, settings.remembered_forecasts)
         live = LiveScores(self._metrics, self._remembered)
         cache = ForecastCache(settings.forecast_cache_entries, self._metrics)
-        self._engine = Engine(self._journal, live, self._metrics, cache, self._cores)
+        self._engine = Engine(self._journal, live, self._metrics, cache, self._cores, self._drift)
         self._catalogue = Catalogue(settings.models, self._metrics)
         self._watch = Watch(self._catalogue, self._engine, settings.watch_interval_seconds, self._ready)
         self._register()
@@ -125,6 +132,7 @@ class Service:
                 self._load()
             self._guard.start(self.port)
             self._watch.start()
+            self._drift.start()
             if self._shared:
                 self._log.info("worker listening", port=self.port)
             else:
@@ -225,6 +233,7 @@ class Service:
         self._metrics.set(metrics.READY, to=0)
         self._log.info("draining", seconds=self._settings.drain_seconds)
         self._watch.stop()
+        self._drift.stop()
         self._guard.stop()
         self._grpc.stop(self._settings.drain_seconds).wait()
         self._jobs.close()

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from select import select
 from threading import Event
@@ -25,6 +26,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import mark_process_dead
 
 from rt_predictor_api import metrics
+from rt_predictor_api.drift import DriftCollector, of_processes
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.ports import claim
 from rt_predictor_api.scrape import FOLDER_VARIABLE, expose, gather
@@ -70,6 +72,8 @@ class Supervisor:
         self._folder = Path(tempfile.mkdtemp(prefix="rt-predictor-metrics-"))
         self._metrics = Metrics(metrics.SUPERVISED, CollectorRegistry())
         gather(self._folder, self._processes, self._metrics.registry)
+        counted = partial(of_processes, self._folder)
+        self._metrics.registry.register(DriftCollector(lambda: counted(self._processes())))
         try:
             self._scraped = expose(self._metrics.registry, settings)
         except BaseException:
