@@ -182,8 +182,7 @@ def prometheus(server: Server, example: Example, request_message: MakeMessage, f
 
 def test_the_analytics_page_is_told_each_figure(prometheus: Prometheus) -> None:
     job = "rt-predictor-api"
-    silent = {"drift"} - set(monitored.labels_of())  # not every service tells it
-    waiting = {name for name in page.NOW if name not in silent}
+    waiting = set(page.NOW)
 
     def all_show() -> bool:
         waiting.difference_update(

@@ -86,9 +86,8 @@ def test_a_panel_asks_the_provisioned_source_for_what_is_told(panel: dict[str, A
 
 
 def test_the_analytics_page_asks_for_what_is_told() -> None:
-    untold = {"rtpredictor_feature_drift"}  # of services that tell it
     for query in (*NOW.values(), *TREND.values()):
-        assert monitored.unknown(together({"one": query}, "rt")) <= untold
+        assert monitored.unknown(together({"one": query}, "rt")) == set()
 
 
 def test_each_metric_is_in_a_rule_or_a_panel() -> None:

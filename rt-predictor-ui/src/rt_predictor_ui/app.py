@@ -17,6 +17,10 @@ ICON = Path(__file__).with_name("icon.svg")
 
 NAME = "rt-predictor"
 
+_LEGIBLE = "<style>[data-testid='stSliderThumbValue'] {color: inherit}</style>"
+"""Streamlit writes the number at a slider in the colour of its buttons, which no colour can serve in dark mode: white
+text stands on it there, and it on a dark page."""
+
 
 def main() -> None:
     """Show the page that the address names, below the state of the service."""
@@ -29,6 +33,7 @@ def main() -> None:
     ]
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title=f"{chosen.title} - {NAME}", page_icon=str(ICON), layout="centered")
+    st.html(_LEGIBLE)
     try:
         visitor()
     except Problem as problem:

@@ -7,11 +7,16 @@ from typing import Any, Final, cast
 
 import altair as alt
 
+from rt_predictor_formats.times import MINUTE
 from rt_predictor_ui.analytics.facts import MUCH_DRIFT, QUANTILE_NAMES, SOME_DRIFT, rate, short, trend_words
 from rt_predictor_ui.analytics.figures import Point
 from rt_predictor_ui.palette import DASHES, FORECAST, LIMIT, OTHER
 
+MOST_FEATURES: Final = 15
+"""Features that the picture of drift shows."""
+
 _HEIGHT: Final = 180
+_TICKS: Final = 6
 _LINES: Final = dict(zip(QUANTILE_NAMES, (OTHER, FORECAST, LIMIT), strict=True))
 
 
@@ -28,7 +33,7 @@ def calls_chart(points: Sequence[Point]) -> alt.Chart:
         point=len(rows) < 2,  # noqa: PLR2004 - one point makes no line
     )
     y = alt.Y("calls", type="quantitative", title="Calls a second", scale=alt.Scale(zero=True))
-    chart = mark.encode(x=_time(), y=y, tooltip=[_moment(), "Calls:N"]).properties(height=_HEIGHT)
+    chart = mark.encode(x=_time(points), y=y, tooltip=[_moment(), "Calls:N"]).properties(height=_HEIGHT)
     return cast("alt.Chart", chart.configure_mark(aria=False))
 
 
@@ -48,8 +53,8 @@ def durations_chart(points: Sequence[Point]) -> alt.Chart:
         alt.Chart(_data(rows), description=_durations_words(points))
         .mark_line()
         .encode(
-            x=_time(),
-            y=alt.Y("milliseconds", type="quantitative", title="Forecast of one job [ms]", scale=alt.Scale(zero=True)),
+            x=_time(points),
+            y=alt.Y("milliseconds", type="quantitative", title="One job [ms]", scale=alt.Scale(zero=True)),
             color=alt.Color("quantile:N", scale=alt.Scale(domain=names, range=colours), legend=legend),
             strokeDash=alt.StrokeDash("quantile:N", scale=alt.Scale(domain=names, range=dashes), legend=legend),
             tooltip=[_moment(), "quantile:N", "Duration:N"],
@@ -60,8 +65,8 @@ def durations_chart(points: Sequence[Point]) -> alt.Chart:
 
 
 def drift_chart(drift: Mapping[str, float]) -> alt.LayerChart:
-    """Return the stability index of each feature as a bar, with the marks from which it is said to have moved."""
-    ordered = sorted(drift.items(), key=lambda one: -one[1])
+    """Return the stability index of the features that moved farthest as bars, with marks for somewhat and for far."""
+    ordered = sorted(drift.items(), key=lambda one: -one[1])[:MOST_FEATURES]
     rows = [{"Feature": name, "index": index} for name, index in ordered]
     x = alt.X("index", type="quantitative", title="Population stability index")
     y = alt.Y("Feature:N", sort=[name for name, _ in ordered], title=None, axis=alt.Axis(labelOverlap=False))
@@ -84,9 +89,11 @@ def _drift_words(ordered: Sequence[tuple[str, float]]) -> str:
     return f"Drift by feature. {'; '.join(f'{name}: {index:.3f}' for name, index in ordered)}."
 
 
-def _time() -> Any:
+def _time(points: Sequence[Point]) -> Any:
+    short_span = points[-1].at - points[0].at < _TICKS * MINUTE
+    written = "%H:%M:%S" if short_span else "%H:%M"
     # milliseconds since 1970 are shown in the browser's own time zone
-    return alt.X("at", type="temporal", title=None, axis=alt.Axis(tickCount=6, labelOverlap=True, format="%H:%M"))
+    return alt.X("at", type="temporal", title=None, axis=alt.Axis(tickCount=_TICKS, labelOverlap=True, format=written))
 
 
 def _moment() -> Any:

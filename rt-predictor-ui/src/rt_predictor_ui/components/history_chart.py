@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import altair as alt
 
 from rt_predictor_client.listing import JobRecord
-from rt_predictor_formats.times import human_duration
+from rt_predictor_formats.times import DAY, human_duration
 from rt_predictor_ui.components.time_axis import clipped, time_axis
 from rt_predictor_ui.history_facts import followed, share
 from rt_predictor_ui.palette import ADVICE, FORECAST, LIMIT
@@ -33,7 +33,10 @@ def history_chart(jobs: Sequence[JobRecord]) -> alt.LayerChart | None:
         if job.submit_time and job.forecast
     ]
     span = [point["seconds"] for point in points] + [edge for band in bands for edge in (band["low"], band["high"])]
-    x = alt.X("at", type="temporal", title="Submitted", axis=alt.Axis(tickCount=6, labelOverlap=True))
+    moments = [point["at"] for point in points]
+    written = "%H:%M" if max(moments) - min(moments) < 1000 * DAY else "%b %d"
+    axis = alt.Axis(tickCount=6, labelOverlap=True, format=written)
+    x = alt.X("at", type="temporal", title="Submitted", axis=axis, scale=alt.Scale(padding=12))
     names, looks = list(_KINDS), list(_KINDS.values())
     legend = alt.Legend(orient="bottom", title=None)
     colour = alt.Scale(domain=names, range=[one for one, _ in looks])

@@ -14,6 +14,18 @@ from rt_predictor_formats.times import MINUTE
 from rt_predictor_ui.palette import FORECAST, LIMIT
 from rt_predictor_ui.text import escape, spoken_duration
 
+_NAMES: Final = {
+    "wallclock": "requested time",
+    "size": "size of the job",
+    "time": "hour and day",
+    "place": "partition, account",
+    "user": "user's jobs",
+    "name": "jobs of this name",
+    "alike": "jobs like this one",
+    "machine": "the whole site",
+}
+"""What the picture calls each group of facts: a telephone has room for no more."""
+
 _NO_MORE_THAN: Final = 0.05 * MINUTE
 """What is shown as no minute at all [s]."""
 
@@ -45,7 +57,8 @@ def why_chart(told: Explanation) -> alt.Chart:
     """Return contributions as bars, longer to the right and shorter to the left."""
     rows = [
         {
-            "What": group_words(group),
+            "What": _NAMES.get(group, group),
+            "Meaning": group_words(group),
             "minutes": seconds / MINUTE,
             "Makes it": _direction(seconds),
             "Minutes": f"{seconds / MINUTE:+.1f}",
@@ -59,7 +72,7 @@ def why_chart(told: Explanation) -> alt.Chart:
         x=alt.X("minutes", type="quantitative", title="Minutes"),
         y=alt.Y(
             "What:N",
-            sort=[group_words(group) for group, _ in told.contributions],
+            sort=[_NAMES.get(group, group) for group, _ in told.contributions],
             title=None,
             axis=alt.Axis(labelOverlap=False),
         ),
@@ -68,7 +81,7 @@ def why_chart(told: Explanation) -> alt.Chart:
             scale=alt.Scale(domain=kinds, range=[LIMIT, FORECAST]),
             legend=alt.Legend(orient="bottom", title=None),
         ),
-        tooltip=["What:N", "Makes it:N", "Minutes:N"],
+        tooltip=["Meaning:N", "Makes it:N", "Minutes:N"],
     )
     return cast("alt.Chart", encoded.properties(height=alt.Step(26)).configure_mark(aria=False))
 

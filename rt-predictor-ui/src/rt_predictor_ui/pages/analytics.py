@@ -114,11 +114,12 @@ def _model() -> ModelInfo | None:
 def _drift(figures: Figures) -> None:
     st.header("Drift of what jobs ask for")
     if not figures.drift:
-        st.info("Drift is not told by this service.")
+        st.info("No drift is told: the service tells none, or was not asked about enough jobs yet.")
         return
     st.caption(
-        f"How far jobs of late are from those of training. From {facts.SOME_DRIFT} on a feature has moved somewhat, "
-        f"from {facts.MUCH_DRIFT} on far."
+        f"How far the jobs asked about of late are from those of training, by the features that moved most. From "
+        f"{facts.SOME_DRIFT} on a feature has moved somewhat, from {facts.MUCH_DRIFT} on far."
     )
     st.altair_chart(drift_chart(figures.drift), width="stretch")
-    st.table(facts.drift_rows(figures.drift), hide_index=True, alt="Drift by feature")
+    with st.expander(f"All {len(figures.drift)} features"):
+        st.dataframe(facts.drift_rows(figures.drift), hide_index=True, alt="Drift by feature")
