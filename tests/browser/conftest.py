@@ -108,11 +108,13 @@ class Site:
         """Where a browser finds the pages."""
         return f"http://127.0.0.1:{self.ui_port}"
 
-    def start_api(self) -> None:
+    def start_api(self, *, with_model: bool = True) -> None:
         flags = [f"--models={self.models}", f"--history={self.folder / 'history'}", f"--port={self.port}"]
         command = [str(BIN / "rt-predictor-api"), *flags, f"--metrics-port={self.metrics_port}"]
-        self.api = Process(command, self.folder / "api.log", {})
-        self.api.start(self._api_answers)
+        self.api = Process(
+            command, self.folder / "api.log", {} if with_model else {"RT_PREDICTOR_WAIT_FOR_MODEL": "true"}
+        )
+        self.api.start(self._api_answers if with_model else self._api_listens)
 
     def start_ui(self, **variables: str) -> None:
         options = [f"--server.port={self.ui_port}", "--server.address=127.0.0.1", "--server.headless=true"]
@@ -129,6 +131,10 @@ class Site:
     def _api_answers(self) -> bool:
         command = [str(BIN / "rtp"), "--address", f"localhost:{self.port}", "health"]
         return subprocess.run(command, env=environment(), capture_output=True, check=False).returncode == 0
+
+    def _api_listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _ui_answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.ui_port, timeout=3)

@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError, expect  # noqa: A004 - Playwright'
 
 pytestmark = pytest.mark.browser
 
-SLOW = 60_000
+SLOW = 120_000
 """Longest wait for what a page shall show [ms]."""
 
 

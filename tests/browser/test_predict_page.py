@@ -14,7 +14,7 @@ from rt_predictor_formats.times import format_duration
 
 pytestmark = pytest.mark.browser
 
-SLOW = 60_000
+SLOW = 120_000
 """Longest wait for what a page shall show [ms]."""
 
 

@@ -69,7 +69,9 @@ def drift_chart(drift: Mapping[str, float]) -> alt.LayerChart:
     ordered = sorted(drift.items(), key=lambda one: -one[1])[:MOST_FEATURES]
     rows = [{"Feature": name, "index": index} for name, index in ordered]
     x = alt.X("index", type="quantitative", title="Population stability index")
-    y = alt.Y("Feature:N", sort=[name for name, _ in ordered], title=None, axis=alt.Axis(labelOverlap=False))
+    y = alt.Y(
+        "Feature:N", sort=[name for name, _ in ordered], title=None, axis=alt.Axis(labelOverlap=False, labelLimit=0)
+    )
     bars = alt.Chart(_data(rows)).mark_bar(color=FORECAST)
     marks = alt.Chart(_data([{"index": SOME_DRIFT}, {"index": MUCH_DRIFT}])).mark_rule(
         color=LIMIT, strokeDash=DASHES[LIMIT], size=2

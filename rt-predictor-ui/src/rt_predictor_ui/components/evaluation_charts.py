@@ -35,7 +35,7 @@ def error_chart(some: Sequence[PartScore]) -> alt.Chart:
         alt.Chart(_data(rows), description=error_words(some))
         .mark_point(size=80, filled=True, opacity=1)
         .encode(
-            x=alt.X("hours", type="quantitative", title="Mean error [h]", scale=alt.Scale(zero=True)),
+            x=alt.X("hours", type="quantitative", title="Mean error [h]", axis=alt.Axis(tickCount=5)),
             y=_parts(some),
             color=alt.Color("Method:N", scale=colour, legend=legend),
             shape=alt.Shape("Method:N", scale=shape, legend=legend),
@@ -85,7 +85,12 @@ def importance_chart(member: MemberImportance) -> alt.Chart:
         .mark_bar(color=FORECAST)
         .encode(
             x=alt.X("share", type="quantitative", title="Share of the gain", axis=alt.Axis(format="%", tickCount=5)),
-            y=alt.Y("Feature:N", sort=[one.feature for one in some], title=None, axis=alt.Axis(labelOverlap=False)),
+            y=alt.Y(
+                "Feature:N",
+                sort=[one.feature for one in some],
+                title=None,
+                axis=alt.Axis(labelOverlap=False, labelLimit=0),
+            ),
             tooltip=["Feature:N", "Share:N"],
         )
     )

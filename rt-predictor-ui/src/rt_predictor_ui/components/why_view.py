@@ -69,7 +69,7 @@ def why_chart(told: Explanation) -> alt.Chart:
     kinds = ["longer", "shorter"]
     chart = alt.Chart(data, description=chart_words(told)).mark_bar()
     encoded = chart.encode(
-        x=alt.X("minutes", type="quantitative", title="Minutes"),
+        x=alt.X("minutes", type="quantitative", title="Minutes", axis=alt.Axis(tickCount=6)),
         y=alt.Y(
             "What:N",
             sort=[_NAMES.get(group, group) for group, _ in told.contributions],
