@@ -248,7 +248,7 @@ def _report(service: str, user: str, count: int) -> None:
     begin = int(time.time()) // HOUR * HOUR - 2 * HOUR
     jobs = [
         {
-            "job_id": f"told-{number}",
+            "job_id": f"{user}-{number}",
             "user": user,
             "name": f"run_{number % 7}",
             "wallclock_req": 3600 * (1 + number % 5),

@@ -31,6 +31,7 @@ def keep(visit: Any, name: str) -> None:
     while height != (height := page.evaluate(HEIGHT)):
         page.set_viewport_size({"width": page.viewport_size["width"], "height": int(height)})
         page.wait_for_timeout(1500)  # charts are drawn anew for the new size
+    assert visit.complaints == []  # a part that could not be loaded would be seen in the picture
     page.screenshot(path=str(FOLDER / f"{name}.png"))
 
 
@@ -97,13 +98,17 @@ def test_history(look: Any, report: Any, manner: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("manner", MANNERS, ids="-".join)
 def test_analytics(look: Any, report: Any, site: Any, example: dict[str, Any], manner: tuple[str, str]) -> None:
-    report("grace", 40)
+    report(f"grace-{'-'.join(manner)}", 40)  # what was reported before is compared with no forecast again
     visit = open_tab(look, manner, "analytics", "Analytics")
-    with Client(f"localhost:{site.port}") as client:  # some readings with forecasts between them
+    with Client(f"localhost:{site.port}", timeout_seconds=60) as client:
+        # enough jobs that drift is told
+        list(client.predict_many({"user": example["user"], "wallclock_req": 60 * one} for one in range(1, 1000)))
+        # some readings with forecasts between them
         for _ in range(200):
             client.predict({"user": example["user"], "wallclock_req": example["wallclock_req"]})
             visit.page.wait_for_timeout(100)
     visit.page.locator("[aria-label^='Duration p50 over ']").first.wait_for(timeout=SLOW)
     visit.page.get_by_text("Measured in training").wait_for(timeout=SLOW)
+    visit.page.locator("[aria-label^='Drift by feature. ']").first.wait_for(timeout=SLOW)
     visit.page.get_by_text("Refresh by itself").click()
     keep(visit, f"analytics-{'-'.join(manner)}")
