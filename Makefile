@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm test-offline bundle screenshots interop prometheus kubernetes kubernetes-rules fuzz lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm test-offline bundle screenshots bench-pages interop prometheus kubernetes kubernetes-rules fuzz lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -118,6 +118,9 @@ kubernetes-rules: environment ## write k8s/components/monitoring/prometheus-rule
 
 fuzz: environment ## a million wrong inputs to all that the API reads (ARGS="--target arrow --seed 2")
 	@nice -n 10 $(BIN)/python tests/fuzz/fuzz.py $(ARGS)
+
+bench-pages: environment ## what the pages take in a real Chromium: seconds to an answer, memory for a million rows
+	@$(PYTEST) -n0 -q -s tests/browser/measurements.py $(ARGS)
 
 lint: environment ## ruff, mypy, buf, import borders: what must hold before a commit
 	@scripts/lint.sh

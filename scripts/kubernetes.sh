@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches what tests/kubernetes judges k8s/ with: kustomize, the schemas of Kubernetes' releases, and those of the
-# Prometheus operator's kinds. All go to .cache/kubernetes; the tests that need them are skipped without.
+# Fetches what tests/kubernetes judges k8s/ with: kustomize, Kubernetes' Pod Security Standards, the schemas of its
+# releases, and those of the Prometheus operator's kinds. All go to .cache/kubernetes; tests are skipped without.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +12,9 @@ mkdir -p "$FOLDER/crds"
 
 echo "kubernetes: building kustomize $KUSTOMIZE"
 GOBIN=$FOLDER/bin go install "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE"
+
+echo "kubernetes: building the judge of Pod Security"
+(cd tests/kubernetes/pod_security && go build -o "$FOLDER/bin/pod-security" .)
 
 echo "kubernetes: taking the schemas of the Prometheus operator $OPERATOR"
 module=$(cd "$FOLDER" && go mod download -json "github.com/prometheus-operator/prometheus-operator@$OPERATOR" |

@@ -105,7 +105,8 @@ start() {
   wait_for_newest
   if [[ -z $ui ]]; then
     if [[ -f logs/ui.log ]]; then mv logs/ui.log logs/ui.previous.log; fi
-    launch ui "$BIN/streamlit" run rt-predictor-ui/src/app.py --server.headless true --server.address "$UI_HOST" \
+    # no header may say which address a visitor has: RT_PREDICTOR_TRUSTED_PROXIES goes by it
+    FORWARDED_ALLOW_IPS="" launch ui "$BIN/streamlit" run rt-predictor-ui/src/app.py --server.headless true --server.address "$UI_HOST" \
       --server.port "$UI_PORT" --server.fileWatcherType none --browser.gatherUsageStats false
   fi
   wait_for ui

@@ -83,6 +83,11 @@ OTHERS: tuple[tuple[str, str, str], ...] = (
     ),
     ("RT_PREDICTOR_API_MEMORY", "2g", "Compose: most memory of an API's container."),
     ("RT_PREDICTOR_UI_MEMORY", "1g", "Compose: most memory of the UI's container."),
+    ("RT_PREDICTOR_PROMETHEUS_URL", "", "UI: Prometheus's address, for live figures. Compose sets it."),
+    ("RT_PREDICTOR_PROMETHEUS_JOB", "rt-predictor-api", "UI: the name that Prometheus scrapes the API under."),
+    ("RT_PREDICTOR_METRICS_URL", "", "UI: where the API tells its metrics; nothing: its host, at its metrics port."),
+    ("RT_PREDICTOR_USER_HEADER", "", "UI: header by which a proxy tells who the visitor is; nothing: nobody is asked."),
+    ("RT_PREDICTOR_TRUSTED_PROXIES", "", "UI: addresses and networks of the proxies that may, separated by commas."),
     ("RT_PREDICTOR_REDIS_MEMORY", "1g", "Compose: most memory of Redis, where it is started."),
     ("RT_PREDICTOR_TAG", "0.1.0", "Compose: tag of the three images."),
     (

@@ -69,9 +69,12 @@ def test_any_other_status_is_an_answer(peer: Any, name: str) -> None:
 def test_a_call_that_is_answered_closes_it_again(peer: Any) -> None:
     with Client(peer.address, breaker=SHORT) as client:
         peer.refuse(code_pb2.DEADLINE_EXCEEDED)
+        assert client.breaker_state == "closed"
         assert [kind_of(client.models), kind_of(client.models)] == [TimedOut, CircuitOpen]
+        assert client.breaker_state == "open"
         peer.always = None
         until(lambda: kind_of(client.models) is None, "the circuit to close")
+        assert client.breaker_state == "closed"
         assert [kind_of(client.models) for _ in range(5)] == [None] * 5
 
 
@@ -125,6 +128,7 @@ def test_without_a_breaker_every_call_is_made(peer: Any) -> None:
     peer.refuse(code_pb2.DEADLINE_EXCEEDED)
     with Client(peer.address, breaker=None) as client:
         assert [kind_of(client.models) for _ in range(20)] == [TimedOut] * 20
+        assert client.breaker_state == "off"
     assert peer.calls == {"ListModels": 20}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pyarrow as pa
 import pytest
 import streamlit as st
 from google.protobuf import any_pb2, timestamp_pb2
@@ -19,8 +20,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from streamlit.testing.v1 import AppTest
 
+from rt_predictor_client.requests import forecast, job_message
 from rtpredictor.v1 import (
     forecast_pb2,
+    history_service_pb2,
+    history_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2,
@@ -30,6 +34,23 @@ from rtpredictor.v1 import (
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "src" / "app.py"
 MOST_NODES = 1000
+MODEL = "20260101T000000Z-00000000"
+ARROW = pa.schema(
+    {
+        "median_seconds": pa.float64(),
+        "most_likely_seconds": pa.float64(),
+        "lower_seconds": pa.float64(),
+        "upper_seconds": pa.float64(),
+        "recommended_wallclock_seconds": pa.uint32(),
+        "probability_exceeds_request": pa.float64(),
+        "tier": pa.string(),
+        "history_jobs": pa.uint32(),
+        "degraded": pa.string(),
+        "error": pa.string(),
+    }
+)
+"""The service's columns, but for its quantiles."""
+
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -63,18 +84,73 @@ def made_models() -> list[Any]:
     return [full, model_service_pb2.Model(version="20250101T000000Z-00000000", jobs=7)]
 
 
+def made_explanation() -> Any:
+    """Return what moves 4 h to the median of 5 h."""
+    part = forecast_pb2.Contribution
+    moved = [part(group="wallclock", seconds=5400), part(group="user", seconds=-1800), part(group="size", seconds=0)]
+    return forecast_pb2.Explanation(baseline_seconds=14_400, contributions=moved)
+
+
+def made_evaluation() -> Any:
+    """Return how a model did in two months, in two bands, and what two members rest on."""
+    part, baseline = model_service_pb2.PartScore, model_service_pb2.BaselineScore
+    quantile, member = model_service_pb2.QuantileReliability, model_service_pb2.MemberImportance
+    feature = model_service_pb2.FeatureImportance
+
+    def scored(label: str, jobs: int, hours: float, coverage: float) -> Any:
+        rivals = [baseline(name="request", mae_hours=4 * hours), baseline(name="last2", mae_hours=2 * hours)]
+        return part(label=label, jobs=jobs, mae_hours=hours, coverage_90=coverage, baselines=rivals)
+
+    return model_service_pb2.Evaluation(
+        first_submit_time=timestamp_pb2.Timestamp(seconds=1757000000),
+        last_submit_time=timestamp_pb2.Timestamp(seconds=1760000000),
+        overall=scored("all", 30_000, 1.5, 0.91),
+        months=[scored("2025-09", 20_000, 1.4, 0.92), scored("2025-10", 10_000, 1.7, 0.89)],
+        bands=[scored("1-10 min", 25_000, 0.5, 0.95), scored("over 3 d", 5_000, 9, 0.7)],
+        tiers=[scored("none", 100, 3, 0.8)],
+        reliability=[quantile(level=0.5, measured=0.52), quantile(level=0.95, measured=0.94)],
+        importance=[
+            member(name="ensemble", features=[feature(feature="log_request", group="wallclock", share=0.75)]),
+            member(name="xgboost", features=[feature(feature="hour", group="time", share=1)]),
+        ],
+    )
+
+
+def arrow_row(result: Any) -> dict[str, Any]:
+    """Return a result as a row of the service's Arrow answer."""
+    if result.HasField("error"):
+        (violation,) = result.error.violations
+        return {"error": f"{violation.field}: {violation.description}"}
+    made = forecast(result.forecast)
+    row = {name: getattr(made, name) for name in ARROW.names if hasattr(made, name)}
+    tier = {"user_name": "user+name", "none": "none"}[made.tier]
+    return {**row, "tier": tier, "recommended_wallclock_seconds": made.recommended_seconds}
+
+
 @dataclass
 class Peer:
     """What the server saw, and how it shall answer."""
 
     port: int = 0
     requests: list[Any] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of Arrow that were asked for."""
     refused: dict[str, str] = field(default_factory=dict)
+    explanation: Any = field(default_factory=made_explanation)
     tier: int = forecast_pb2.HISTORY_TIER_USER_NAME
     degraded: int = 0
     health: Any = None
     server: Any = None
     models: list[Any] = field(default_factory=made_models)
+    credentials: Any = None
+    tokens: set[str] = field(default_factory=set)
+    """What callers showed."""
+    evaluations: dict[str, Any] | None = field(default_factory=lambda: {MODEL: made_evaluation()})
+    """By version; None: the service does not know the call."""
+    evaluated: list[str] = field(default_factory=list)
+    listed: list[Any] | None = field(default_factory=list)
+    """Reported jobs; None: the service does not know the call."""
+    privacy: int = history_service_pb2.PRIVACY_SHOW
     flow: threading.Event = field(default_factory=threading.Event)
     """Streams wait until it is set."""
     flowing: int = 0
@@ -94,6 +170,8 @@ class Peer:
         )
         if request.job.HasField("wallclock_req"):
             answer.probability_exceeds_request = 0.125
+        if request.explain and self.explanation is not None:
+            answer.explanation.CopyFrom(self.explanation)
         return answer
 
     def refusal(self) -> Any:
@@ -110,11 +188,14 @@ class Peer:
         """Listen, on the port of before if there was one."""
         self.server = grpc.server(ThreadPoolExecutor(4))
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Prediction(self), self.server)
+        history_service_pb2_grpc.add_HistoryServiceServicer_to_server(_History(self), self.server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(self), self.server)
         self.health = health.HealthServicer()
         self.health.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
+        at = f"127.0.0.1:{self.port}"
+        plain = self.credentials is None
+        self.port = self.server.add_insecure_port(at) if plain else self.server.add_secure_port(at, self.credentials)
         self.server.start()
 
     def stop(self) -> None:
@@ -141,9 +222,11 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
                 self._peer.flow.wait(60)
             if self._peer.refused:
                 context.abort_with_status(self._peer.refusal())
-            yield prediction_service_pb2.PredictStreamResponse(
-                results=[self._result(job, request.risk) for job in request.jobs]
-            )
+            if request.arrow_jobs:
+                answer = {"arrow_results": self._arrow(request)}
+            else:
+                answer = {"results": [self._result(job, request.risk) for job in request.jobs]}
+            yield prediction_service_pb2.PredictStreamResponse(**answer, model_version=MODEL)
 
     def _result(self, job: Any, risk: float) -> Any:
         if job.nodes_req > MOST_NODES:
@@ -152,13 +235,55 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         request = prediction_service_pb2.PredictRequest(job=job, risk=risk)
         return prediction_service_pb2.PredictResult(forecast=self._peer.forecast(request))
 
+    def _arrow(self, request: Any) -> bytes:
+        with pa.ipc.open_stream(request.arrow_jobs) as stream:
+            jobs = stream.read_all().to_pylist()
+        self._peer.jobs += jobs
+        rows = []
+        for job in jobs:
+            message = job_message({name: value for name, value in job.items() if name != "submit_time"})
+            result = self._result(message, request.risk)
+            rows.append(arrow_row(result))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, ARROW) as stream:
+            stream.write_table(pa.Table.from_pylist(rows, ARROW))
+        return sink.getvalue().to_pybytes()
+
+
+class _History(history_service_pb2_grpc.HistoryServiceServicer):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def ListJobs(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self._peer.listed is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such call")
+        if self._peer.privacy == history_service_pb2.PRIVACY_HIDE and (request.user or request.account):
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "names are hidden")
+        found = [one for one in self._peer.listed if request.user in {"", one.job.user}]
+        first = int(request.page_token or 0)
+        last = first + request.page_size
+        return history_service_pb2.ListJobsResponse(
+            jobs=found[first:last],
+            next_page_token=str(last) if last < len(found) else "",
+            privacy=self._peer.privacy,
+        )
+
 
 class _Model(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
     def GetModel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        self._peer.tokens |= {value for name, value in context.invocation_metadata() if name == "authorization"}
         return model_service_pb2.GetModelResponse(model=next(iter(self._peer.models)))
+
+    def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if self._peer.evaluations is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such call")
+        self._peer.evaluated.append(request.version)
+        return model_service_pb2.GetEvaluationResponse(
+            version=request.version, evaluation=self._peer.evaluations.get(request.version)
+        )
 
     def ListModels(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         return model_service_pb2.ListModelsResponse(models=self._peer.models)
@@ -175,6 +300,16 @@ def peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Peer]:
     yield running
     st.cache_resource.clear()
     running.flow.set()
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Peer]:
+    """Return a server for all tests of a module."""
+    running = Peer()
+    running.flow.set()
+    running.start()
+    yield running
     running.stop()
 
 

@@ -42,7 +42,7 @@ def test_the_template_is_understood_and_forecast(batch: AppTest, press: Any, wor
     assert (list(shown["User"]), list(shown["Requested time [s]"])) == (["ada", "bob"], ["86400", "5400"])
     press(batch, "Predict 2 rows")
     run_until(batch, lambda: "Done: 2 of 2 rows" in words(batch))
-    assert [job.user for job in peer.requests[0].jobs] == ["ada", "bob"]
+    assert [job["user"] for job in peer.jobs] == ["ada", "bob"]
     table = batch.dataframe[1].value
     assert list(table["Median"]) == ["5 h", "5 h"]
     assert list(table["Recommended"]) == ["11:00:00", "11:00:00"]
@@ -57,7 +57,8 @@ def test_columns_of_sacct_are_found_and_can_be_changed(batch: AppTest, field: An
     field(batch, "User").set_value("Comment").run()
     press(batch, "Predict 1 row")
     run_until(batch, lambda: bool(peer.requests))
-    assert [(job.user, job.wallclock_req, job.name) for job in peer.requests[0].jobs] == [("bob", 3600, "relax")]
+    run_until(batch, lambda: bool(peer.jobs))
+    assert [(job["user"], job["wallclock_req"], job["name"]) for job in peer.jobs] == [("bob", 3600, "relax")]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ Words = Callable[[AppTest], str]
 
 
 def field(page: AppTest, name: str) -> Any:
-    return next(widget for kind in ("text_input", "number_input") for widget in page.get(kind) if widget.label == name)
+    return next(
+        widget for kind in ("text_input", "number_input", "toggle") for widget in page.get(kind) if widget.label == name
+    )
 
 
 def press(page: AppTest, name: str) -> AppTest:
@@ -202,7 +204,7 @@ def test_what_if_compares_half_the_nodes_and_twice_the_time(page: AppTest, peer:
     field(page, "Nodes").set_value(4)
     field(page, "Processors").set_value(72)
     press(page, "Predict")
-    page.toggle[0].set_value(True).run()
+    field(page, "What if: half the nodes, twice the requested time").set_value(True).run()
     asked = [(job.nodes_req, job.processors_req, job.wallclock_req) for job in peer.requests[1].jobs]
     assert asked == [(2, 36, 43_200), (4, 72, 86_400)]
     for sentence in ("As requested", "Half the nodes", "Twice the time", "2 nodes, 36 processors", "1 d requested"):
@@ -213,7 +215,7 @@ def test_what_if_compares_half_the_nodes_and_twice_the_time(page: AppTest, peer:
 
 def test_what_if_says_what_is_missing(page: AppTest, words: Words) -> None:
     press(page, "Predict")
-    page.toggle[0].set_value(True).run()
+    field(page, "What if: half the nodes, twice the requested time").set_value(True).run()
     assert "Give a requested time, or more than one node" in words(page)
 
 

@@ -18,9 +18,12 @@ from typing import Any
 
 import pytest
 
+from rt_predictor_client import Client
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 JOBS = 6000
+HOUR = 3600
 DEADLINE = 120.0
 """How long a process may take to answer [s]; compiling the kernels takes most of it."""
 
@@ -96,6 +99,7 @@ class Site:
     folder: Path
     port: int = field(default_factory=find_free_port)
     ui_port: int = field(default_factory=find_free_port)
+    metrics_port: int = field(default_factory=find_free_port)
     api: Process | None = None
     ui: Process | None = None
 
@@ -104,16 +108,19 @@ class Site:
         """Where a browser finds the pages."""
         return f"http://127.0.0.1:{self.ui_port}"
 
-    def start_api(self) -> None:
+    def start_api(self, *, with_model: bool = True) -> None:
         flags = [f"--models={self.models}", f"--history={self.folder / 'history'}", f"--port={self.port}"]
-        command = [str(BIN / "rt-predictor-api"), *flags, "--metrics-port=0"]
-        self.api = Process(command, self.folder / "api.log", {})
-        self.api.start(self._api_answers)
+        command = [str(BIN / "rt-predictor-api"), *flags, f"--metrics-port={self.metrics_port}"]
+        self.api = Process(
+            command, self.folder / "api.log", {} if with_model else {"RT_PREDICTOR_WAIT_FOR_MODEL": "true"}
+        )
+        self.api.start(self._api_answers if with_model else self._api_listens)
 
-    def start_ui(self) -> None:
+    def start_ui(self, **variables: str) -> None:
         options = [f"--server.port={self.ui_port}", "--server.address=127.0.0.1", "--server.headless=true"]
         command = [str(BIN / "streamlit"), "run", str(ROOT / "rt-predictor-ui/src/app.py"), *options]
-        self.ui = Process(command, self.folder / "ui.log", {"RT_PREDICTOR_ADDRESS": f"localhost:{self.port}"})
+        where = {"RT_PREDICTOR_ADDRESS": f"localhost:{self.port}", "RT_PREDICTOR_METRICS_PORT": str(self.metrics_port)}
+        self.ui = Process(command, self.folder / "ui.log", {**where, **variables})
         self.ui.start(self._ui_answers)
 
     def stop(self) -> None:
@@ -124,6 +131,10 @@ class Site:
     def _api_answers(self) -> bool:
         command = [str(BIN / "rtp"), "--address", f"localhost:{self.port}", "health"]
         return subprocess.run(command, env=environment(), capture_output=True, check=False).returncode == 0
+
+    def _api_listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _ui_answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.ui_port, timeout=3)
@@ -184,6 +195,12 @@ class Visit:
         return self.page
 
 
+@pytest.fixture
+def report(site: Site) -> Callable[[str, int], None]:
+    """Return what tells the service of jobs of a user that ended; told again, they count once."""
+    return lambda user, count: _report(f"localhost:{site.port}", user, count)
+
+
 @pytest.fixture(scope="session")
 def chrome() -> Iterator[Any]:
     """Start Chromium."""
@@ -204,8 +221,8 @@ def look(site: Site, chrome: Any) -> Iterator[Callable[..., Visit]]:
     """Return what opens an empty tab, light or dark, of any size."""
     tabs = []
 
-    def open_tab(width: int = 1000, height: int = 1400, scheme: str = "light") -> Visit:
-        page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    def open_tab(width: int = 1000, height: int = 1400, scheme: str = "light", **more: Any) -> Visit:
+        page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         page.set_default_timeout(1000 * DEADLINE)
         tabs.append(page)
         opened = Visit(page, site.address)
@@ -227,9 +244,38 @@ def visit(look: Callable[..., Visit]) -> Visit:
     return opened
 
 
+def _report(service: str, user: str, count: int) -> None:
+    begin = int(time.time()) // HOUR * HOUR - 2 * HOUR
+    jobs = [
+        {
+            "job_id": f"{user}-{number}",
+            "user": user,
+            "name": f"run_{number % 7}",
+            "wallclock_req": 3600 * (1 + number % 5),
+            "nodes_req": 1 + number % 3,
+            "submit_time": begin - 1000 * number,
+        }
+        for number in range(count)
+    ]
+    with Client(service, timeout_seconds=60) as client:
+        client.report(jobs)  # so that each has a forecast from before its end
+        ends = [
+            {
+                **job,
+                "start_time": job["submit_time"] + 60,
+                "end_time": job["submit_time"] + 60 + 300 * (1 + number * 7 % 11),
+                "state": "COMPLETED",
+            }
+            for number, job in enumerate(jobs)
+        ]
+        client.report(ends)
+
+
 def _is_complaint(said: Any) -> bool:
     """Return whether a line of the console is one; Streamlit looks for its base below a page's own address first."""
-    return said.type == "error" and re.search(r"/(batch|model)/_stcore/", said.location["url"]) is None
+    return (
+        said.type == "error" and re.search(r"/(analytics|batch|history|model)/_stcore/", said.location["url"]) is None
+    )
 
 
 def _is_own(url: str) -> bool:

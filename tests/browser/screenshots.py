@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rt_predictor_client import Client
 from rt_predictor_formats.times import format_duration
 
 pytestmark = pytest.mark.browser
@@ -30,6 +31,7 @@ def keep(visit: Any, name: str) -> None:
     while height != (height := page.evaluate(HEIGHT)):
         page.set_viewport_size({"width": page.viewport_size["width"], "height": int(height)})
         page.wait_for_timeout(1500)  # charts are drawn anew for the new size
+    assert visit.complaints == []  # a part that could not be loaded would be seen in the picture
     page.screenshot(path=str(FOLDER / f"{name}.png"))
 
 
@@ -46,6 +48,8 @@ def test_predict(look: Any, example: dict[str, Any], manner: tuple[str, str]) ->
     asked = f"user={example['user']}&time={format_duration(float(example['wallclock_req']))}&nodes=4"
     visit = open_tab(look, manner, f"?{asked}", "How long will this job run?")
     visit.page.get_by_role("button", name="Predict", exact=True).click()
+    visit.page.get_by_text("Why: what moves").click(timeout=SLOW)
+    visit.page.get_by_text("A typical job takes").wait_for(timeout=SLOW)
     visit.page.get_by_text("What if: half the nodes").click(timeout=SLOW)
     visit.page.get_by_text("Twice the time", exact=True).wait_for(timeout=SLOW)
     keep(visit, f"predict-{'-'.join(manner)}")
@@ -68,6 +72,7 @@ def test_batch(look: Any, manner: tuple[str, str]) -> None:
 def test_model(look: Any, manner: tuple[str, str]) -> None:
     visit = open_tab(look, manner, "model", "Model performance")
     visit.page.get_by_text("rt-predictor-train --rollback").wait_for(timeout=SLOW)
+    visit.page.locator("[aria-label^='What ensemble rests on']").first.wait_for(timeout=SLOW)
     keep(visit, f"model-{'-'.join(manner)}")
 
 
@@ -79,3 +84,31 @@ def test_service_away(look: Any, site: Any, example: dict[str, Any]) -> None:
     visit.page.get_by_text("No service answers").wait_for(timeout=SLOW)
     keep(visit, "service-away")
     site.start_api()
+
+
+@pytest.mark.parametrize("manner", MANNERS, ids="-".join)
+def test_history(look: Any, report: Any, manner: tuple[str, str]) -> None:
+    report("grace", 40)
+    visit = open_tab(look, manner, "history", "History")
+    visit.page.get_by_label("User", exact=True).fill("grace")
+    visit.page.get_by_label("User", exact=True).press("Enter")
+    visit.page.locator("[aria-label^='40 jobs by submission: ']").first.wait_for(timeout=SLOW)
+    keep(visit, f"history-{'-'.join(manner)}")
+
+
+@pytest.mark.parametrize("manner", MANNERS, ids="-".join)
+def test_analytics(look: Any, report: Any, site: Any, example: dict[str, Any], manner: tuple[str, str]) -> None:
+    report(f"grace-{'-'.join(manner)}", 40)  # what was reported before is compared with no forecast again
+    visit = open_tab(look, manner, "analytics", "Analytics")
+    with Client(f"localhost:{site.port}", timeout_seconds=60) as client:
+        # enough jobs that drift is told
+        list(client.predict_many({"user": example["user"], "wallclock_req": 60 * one} for one in range(1, 1000)))
+        # some readings with forecasts between them
+        for _ in range(200):
+            client.predict({"user": example["user"], "wallclock_req": example["wallclock_req"]})
+            visit.page.wait_for_timeout(100)
+    visit.page.locator("[aria-label^='Duration p50 over ']").first.wait_for(timeout=SLOW)
+    visit.page.get_by_text("Measured in training").wait_for(timeout=SLOW)
+    visit.page.locator("[aria-label^='Drift by feature. ']").first.wait_for(timeout=SLOW)
+    visit.page.get_by_text("Refresh by itself").click()
+    keep(visit, f"analytics-{'-'.join(manner)}")

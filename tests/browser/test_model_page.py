@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError, expect  # noqa: A004 - Playwright'
 
 pytestmark = pytest.mark.browser
 
-SLOW = 60_000
+SLOW = 120_000
 """Longest wait for what a page shall show [ms]."""
 
 
@@ -36,6 +36,11 @@ def test_the_models_are_shown_and_compared(look: Any, models: Path) -> None:
     page.locator("[aria-label^='Mean error by method. ensemble: ']").first.wait_for(timeout=SLOW)
     expect(page.locator("g.mark-rect path").nth(9)).to_be_attached(timeout=SLOW)  # a bar for each method
     page.locator("[aria-label^='Accepted risk and what it led to. ']").first.wait_for(timeout=SLOW)
+    page.locator("[aria-label^='Mean error by part. ']").first.wait_for(timeout=SLOW)
+    page.locator("[aria-label^='Quantiles, nominal and measured. ']").first.wait_for(timeout=SLOW)
+    page.locator("[aria-label^='What ensemble rests on. ']").first.wait_for(timeout=SLOW)
+    page.get_by_role("radio", name="By history").or_(page.get_by_role("button", name="By history")).click(timeout=SLOW)
+    page.locator("[aria-label^='Mean error by part. none: ']").first.wait_for(timeout=SLOW)
     choose(page, "Compare with", older)
     page.get_by_role("columnheader", name=newer).wait_for(timeout=SLOW)
     assert visit.complaints == []

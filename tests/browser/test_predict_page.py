@@ -14,7 +14,7 @@ from rt_predictor_formats.times import format_duration
 
 pytestmark = pytest.mark.browser
 
-SLOW = 60_000
+SLOW = 120_000
 """Longest wait for what a page shall show [ms]."""
 
 
@@ -82,6 +82,17 @@ def test_the_slider_asks_again_by_the_keyboard(visit: Any, example: dict[str, An
     page.get_by_text("at a risk of 10 % to be killed").wait_for(timeout=SLOW)
     page.get_by_role("slider").press("ArrowRight")
     page.get_by_text("at a risk of 11 % to be killed").wait_for(timeout=SLOW)
+    assert visit.complaints == []
+
+
+def test_why_is_told_in_minutes(visit: Any, example: dict[str, Any]) -> None:
+    page = visit.page
+    fill(page, example)
+    predict(page)
+    page.get_by_text("Why: what moves").click(timeout=SLOW)
+    page.get_by_text("A typical job takes").wait_for(timeout=SLOW)
+    page.locator("[aria-label^='What moves the forecast, in minutes. ']").first.wait_for(timeout=SLOW)
+    expect(page.get_by_role("row").filter(has_text="this job")).to_have_count(1, timeout=SLOW)
     assert visit.complaints == []
 
 

@@ -23,6 +23,7 @@ import yaml
 
 import monitored
 from rt_predictor_client import Client
+from rt_predictor_ui.analytics import prometheus as page
 from rtpredictor.v1 import prediction_service_pb2, prediction_service_pb2_grpc
 
 if TYPE_CHECKING:
@@ -177,6 +178,29 @@ def prometheus(server: Server, example: Example, request_message: MakeMessage, f
     made = Prometheus(folder, free_port(), f"127.0.0.1:{server.metrics_port}")
     with Traffic(server, job, request_message).flowing(), made.running():
         yield made
+
+
+def test_the_analytics_page_is_told_each_figure(prometheus: Prometheus) -> None:
+    job = "rt-predictor-api"
+    waiting = set(page.NOW)
+
+    def all_show() -> bool:
+        waiting.difference_update(
+            {name for name in waiting if prometheus.shows(page.together({name: page.NOW[name]}, job))}
+        )
+        return not waiting
+
+    until(all_show, lambda: f"not told: {waiting}")
+
+    def drawn() -> bool:
+        trend = page.look(f"http://127.0.0.1:{prometheus.port}", job).trend
+        return any(None not in (point.calls_per_second, *point.durations) for point in trend)
+
+    until(drawn, lambda: "nothing of the last hour")
+    now = page.look(f"http://127.0.0.1:{prometheus.port}", job).figures
+    assert {"Predict", "PredictStream", "ReportJobs"} <= now.methods.keys()
+    assert None not in now.one_job
+    assert (now.ready, bool(now.version)) == (True, True)
 
 
 def test_every_panel_has_data_every_rule_works_and_no_alert_cries(prometheus: Prometheus) -> None:

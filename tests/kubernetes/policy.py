@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import manifests
@@ -11,12 +12,13 @@ from rt_predictor_api.settings import Settings
 from rt_predictor_api.settings import variable as of_api
 from rt_predictor_client.config import _OPTIONS
 from rt_predictor_client.config import variable as of_client
+from rt_predictor_ui.settings import Settings as UiSettings
 
 Rule = Callable[[list[Document]], Iterator[str]]
 
 KNOWN = {
     "api": {of_api(field) for field in Settings.model_fields},
-    "ui": {of_client(name) for name in _OPTIONS},
+    "ui": {of_client(name) for name in (*_OPTIONS, *(field.name for field in fields(UiSettings)))},
     "training": {"OMP_NUM_THREADS", "NUMBA_NUM_THREADS"},
 }
 """The variables that each program reads."""

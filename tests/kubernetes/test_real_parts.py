@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis import Redis, RedisError
 
 import manifests
+import monitored
 from manifests import ROOT, Document
 from rt_predictor_api.metrics import IN_FLIGHT, TABLE
 from rt_predictor_api.settings import Settings
@@ -211,6 +212,28 @@ def test_the_autoscaler_asks_for_what_the_adapter_makes_of_a_metric_of_ours() ->
     (metric,) = [one["pods"] for one in scaler["spec"]["metrics"] if one["type"] == "Pods"]
     assert metric["metric"]["name"] == rule["name"]["as"]
     assert int(metric["target"]["averageValue"]) == Settings().max_active_calls // 2
+
+
+def test_the_adapters_query_adds_up_each_pod_without_streams(tmp_path: Path) -> None:
+    (rule,) = yaml.safe_load(ADAPTER.read_text("utf-8"))["rules"]
+    query = rule["metricsQuery"]
+    # what the adapter fills in when the autoscaler asks for all pods of a Deployment
+    filled = {"Series": IN_FLIGHT.name, "LabelMatchers": 'namespace="rt",pod=~"a|b"', "GroupBy": "pod"}
+    for name, text in filled.items():
+        query = query.replace(f"<<.{name}>>", text)
+    series = {'rpc="Predict",pod="a"': 3, 'rpc="PredictBatch",pod="a"': 2, 'rpc="PredictStream",pod="a"': 7}
+    series |= {'rpc="Predict",pod="b"': 1, 'rpc="Predict",pod="another"': 50}
+    told = [
+        {"series": f'{IN_FLIGHT.name}{{namespace="rt",{labels}}}', "values": f"{value}x20"}
+        for labels, value in series.items()
+    ]
+    expected = [{"labels": f'{{pod="{pod}"}}', "value": value} for pod, value in (("a", 5), ("b", 1))]
+    case = {"interval": "15s", "input_series": told}
+    case["promql_expr_test"] = [{"expr": query, "eval_time": "2m", "exp_samples": expected}]
+    (tmp_path / "case.yml").write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [case]}), "utf-8")
+    command = [monitored.program("promtool"), "test", "rules", tmp_path / "case.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_secret_is_in_the_repository() -> None:

@@ -11,6 +11,7 @@ import yaml
 
 import monitored
 from rt_predictor_api.metrics import TABLE
+from rt_predictor_ui.analytics.prometheus import NOW, TREND, together
 
 DASHBOARDS = monitored.dashboards()
 PANELS = [(name, panel) for name, dashboard in DASHBOARDS.items() for panel in monitored.panels(dashboard)]
@@ -82,6 +83,11 @@ def test_a_panel_asks_the_provisioned_source_for_what_is_told(panel: dict[str, A
         assert target["legendFormat"]
         assert monitored.series(target["expr"])
         assert monitored.unknown(target["expr"]) == set()
+
+
+def test_the_analytics_page_asks_for_what_is_told() -> None:
+    for query in (*NOW.values(), *TREND.values()):
+        assert monitored.unknown(together({"one": query}, "rt")) == set()
 
 
 def test_each_metric_is_in_a_rule_or_a_panel() -> None:

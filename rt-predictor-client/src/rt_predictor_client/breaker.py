@@ -33,6 +33,11 @@ class Breaker:
         self._storage = CircuitMemoryStorage(STATE_CLOSED)
         self._circuit = None if policy is None else _circuit(policy, self._storage)
 
+    @property
+    def state(self) -> str:
+        """``closed``, ``open``, ``half-open``; ``off`` without a policy."""
+        return "off" if self._circuit is None else str(self._circuit.current_state)
+
     @contextmanager
     def calling(self) -> Iterator[None]:
         """Surround one call; raises CircuitOpen instead of making it while the circuit is open."""

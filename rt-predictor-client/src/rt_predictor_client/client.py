@@ -17,7 +17,7 @@ from rt_predictor_client.breaker import Breaker
 from rt_predictor_client.channel import open_channel
 from rt_predictor_client.config import DEFAULT_TIMEOUT_SECONDS, BreakerPolicy, Config, Security
 from rt_predictor_client.errors import Unreachable, from_rpc
-from rt_predictor_client.feed import Answer, Feed, of_arrow, of_jobs
+from rt_predictor_client.feed import Answer, ArrowForecasts, Feed, of_arrow, of_jobs
 from rt_predictor_client.insight import EvaluationInfo, evaluation_info
 from rt_predictor_client.listing import JobPage, JobRecord, job_page
 from rt_predictor_client.requests import (
@@ -114,6 +114,11 @@ class Client:
         self._channel.close()
         self._streams.close()
 
+    @property
+    def breaker_state(self) -> str:
+        """State of the circuit breaker: ``closed``, ``open``, ``half-open``; ``off`` if there is none."""
+        return self._breaker.state
+
     def predict(self, job: JobLike, risk: float | None = None, *, explain: bool = False) -> Forecast:
         """Return the forecast of one job; ``risk`` in [0.01, 0.5] is the service's own if None.
 
@@ -142,8 +147,10 @@ class Client:
             raise ValueError("chunk_rows must be at least 1")
         yield from self._streamed(Feed(of_jobs(jobs, risk, chunk_rows)))
 
-    def predict_arrow_many(self, payloads: Iterable[bytes], risk: float | None = None) -> Iterator[bytes]:
+    def predict_arrow_many(self, payloads: Iterable[bytes], risk: float | None = None) -> Iterator[ArrowForecasts]:
         """Yield the forecasts of each Arrow IPC stream as another, in order and as the answers come.
+
+        What is yielded are bytes, with the ``model_version`` that they are of.
 
         Each is what ``predict_arrow`` takes and returns, of a thousand rows or more: small ones are slower.
         ``payloads`` is read as the jobs of ``predict_many`` are, and a stream that breaks off goes on as there. One

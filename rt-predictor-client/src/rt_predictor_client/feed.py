@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import Condition, Lock
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from rt_predictor_client.errors import ClientError
 from rt_predictor_client.requests import Forecast, JobLike, RowError, forecast, job_message, problem_error, row_error
@@ -26,6 +26,18 @@ _SLACK_SECONDS = 1.0
 
 _NOTHING = PredictStreamResponse()
 """What is answered to a chunk that was not sent."""
+
+
+class ArrowForecasts(bytes):
+    """Forecasts as an Arrow IPC stream; ``model_version`` names the model that made them."""
+
+    model_version: str
+
+    def __new__(cls, stream: bytes, model_version: str) -> Self:
+        """Return the bytes of a stream with the version beside them."""
+        made = super().__new__(cls, stream)
+        made.model_version = model_version
+        return made
 
 
 class Chunk(Protocol[Answer_co]):
@@ -150,10 +162,10 @@ class _Arrow:
 
     message: PredictStreamRequest
 
-    def answers(self, response: PredictStreamResponse) -> Iterator[bytes]:
+    def answers(self, response: PredictStreamResponse) -> Iterator[ArrowForecasts]:
         if not response.arrow_results:
             raise _mismatch("no Arrow stream for one that was sent")
-        yield response.arrow_results
+        yield ArrowForecasts(response.arrow_results, response.model_version)
 
 
 def of_jobs(jobs: Iterable[JobLike], risk: float | None, chunk_rows: int) -> Iterator[Chunk[Forecast | RowError]]:
@@ -163,7 +175,7 @@ def of_jobs(jobs: Iterable[JobLike], risk: float | None, chunk_rows: int) -> Ite
         yield _rows(some, risk)
 
 
-def of_arrow(payloads: Iterable[bytes], risk: float | None) -> Iterator[Chunk[bytes]]:
+def of_arrow(payloads: Iterable[bytes], risk: float | None) -> Iterator[Chunk[ArrowForecasts]]:
     """Yield each Arrow IPC stream as a chunk."""
     for payload in payloads:
         yield _Arrow(PredictStreamRequest(arrow_jobs=payload, risk=risk))

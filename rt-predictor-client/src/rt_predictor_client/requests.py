@@ -178,6 +178,18 @@ def job_message(job: JobLike) -> job_pb2.Job:
     return _job(columns)
 
 
+def job_values(job: JobLike) -> dict[str, Any]:
+    """Return what is known of a job by column, checked as ``job_message`` checks it, for a table of jobs.
+
+    Texts are str, counts int, sizes float; ``submit_time`` is in microseconds since 1970. Raises Problem as
+    ``job_message``.
+    """
+    return {
+        field.name: value.ToMicroseconds() if isinstance(value, Timestamp) else value
+        for field, value in job_message(job).ListFields()
+    }
+
+
 def remaining_message(
     job: JobLike, elapsed_seconds: float, risk: float | None
 ) -> prediction_service_pb2.PredictRemainingRequest:

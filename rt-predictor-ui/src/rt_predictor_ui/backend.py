@@ -14,16 +14,22 @@ from rt_predictor_client import (
     Config,
     Forecast,
     ModelInfo,
+    Outdated,
     RowError,
     TimedOut,
     Unreachable,
     load_config,
 )
+from rt_predictor_client.insight import EvaluationInfo
+from rt_predictor_client.listing import JobPage
 from rt_predictor_formats.errors import Problem
 from rt_predictor_formats.sbatch import JobRequest
 
 PROBE_SECONDS = 3.0
 """Longest wait for the service's state [s]: it is asked each time a page is shown."""
+
+
+_KEPT_SECONDS = 3600
 
 
 class Away(Problem):
@@ -42,6 +48,12 @@ def forecast(request: JobRequest, risk: float) -> Forecast:
     """Return the forecast of a job at an accepted risk in [0.01, 0.5]; raises Problem."""
     with failures():
         return _client().predict(request, risk)
+
+
+def explained(request: JobRequest, risk: float) -> Forecast:
+    """Return the forecast of a job with what moves it, which costs as much as a batch; raises Problem."""
+    with failures():
+        return _client().predict(request, risk, explain=True)
 
 
 def forecasts(requests: Sequence[JobRequest], risk: float) -> list[Forecast]:
@@ -69,6 +81,26 @@ def models() -> tuple[ModelInfo, ...]:
         return _client().models()
 
 
+def jobs(user: str, account: str, size: int, token: str) -> JobPage:
+    """Return a page of reported jobs, as ``Client.jobs_page``; raises Problem."""
+    with failures():
+        return _client().jobs_page(user, account, size=size, token=token)
+
+
+def evaluation(version: str) -> EvaluationInfo | None:
+    """Return how a model did part by part; None where that is not told. Raises Problem."""
+    with failures():
+        try:
+            return _evaluation(load_config(), version)
+        except Outdated:
+            return None
+
+
+def breaker_state() -> str:
+    """Return the state of the circuit breaker before the service: ``closed``, ``open``, ``half-open`` or ``off``."""
+    return _client().breaker_state
+
+
 def new_client() -> Client:
     """Return a client that nobody else uses, for calls that are broken off by closing it; raises Problem."""
     return Client.from_config(load_config())
@@ -82,6 +114,12 @@ def _client(longest: float = float("inf")) -> Client:
 @st.cache_resource(show_spinner=False)
 def _open(config: Config) -> Client:
     return Client.from_config(config)
+
+
+@st.cache_resource(show_spinner=False, ttl=_KEPT_SECONDS, max_entries=64)
+def _evaluation(config: Config, version: str) -> EvaluationInfo | None:
+    """Return it, asked once: it never changes, and an open page looks again and again."""
+    return _open(config).evaluation(version)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rt_predictor_client import Client
 from rt_predictor_client.cli import main
 from rt_predictor_client.columns import meanings
-from rt_predictor_client.rows import Jobs, result_values
+from rt_predictor_ui.batch.blocks import Blocks
 from rt_predictor_ui.batch.export import errors_csv, guarded, results_csv, results_parquet
 from rt_predictor_ui.batch.results import Results
 from rt_predictor_ui.batch.upload import read_upload
@@ -27,9 +27,9 @@ def forecast(content: bytes, port: int) -> Results:
     upload = read_upload("in.csv", content)
     results = Results(upload.header)
     with Client(f"127.0.0.1:{port}", timeout_seconds=30) as client, upload.opened() as rows:
-        jobs = Jobs(rows, meanings(upload.header, upload.name))
-        for row, result in jobs.paired(client.predict_many(jobs, 0.1)):
-            results.add(row, result_values(result))
+        blocks = Blocks(rows, meanings(upload.header, upload.name))
+        for block, told in blocks.answered(client.predict_arrow_many(blocks.payloads(), 0.1)):
+            results.add(block.rows, told)
     return results
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rt_predictor_client import Client
+from rt_predictor_ui.batch import blocks
 from rt_predictor_ui.batch import run as runs
 from rt_predictor_ui.batch.run import Run
 from rt_predictor_ui.batch.upload import read_upload
@@ -31,6 +32,7 @@ def test_a_run_that_breaks_off_goes_on_with_the_first_row_that_has_no_answer(
     peer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(blocks, "ROWS", 250)
     peer.flow.clear()
     peer.flowing = 2
     run = made(1000)
@@ -59,7 +61,8 @@ def test_a_service_that_stays_away_ends_a_run(peer: Any, monkeypatch: pytest.Mon
     peer.start()
 
 
-def test_a_cancelled_run_keeps_its_rows_and_its_thread_ends(peer: Any) -> None:
+def test_a_cancelled_run_keeps_its_rows_and_its_thread_ends(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "ROWS", 250)
     peer.flow.clear()
     peer.flowing = 1
     run = made(1000)
@@ -70,6 +73,7 @@ def test_a_cancelled_run_keeps_its_rows_and_its_thread_ends(peer: Any) -> None:
     run._thread.join(10)
     assert not run._thread.is_alive()
     assert (run.progress().state, run.results.rows) == ("cancelled", 250)
+    assert run.results.table()["user"].to_pylist() == [f"u{i}" for i in range(250)]
 
 
 def test_what_should_not_happen_is_told(peer: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from io import BytesIO, StringIO
+from io import BytesIO, TextIOWrapper
 from typing import Any, Final
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from rt_predictor_client.rows import RESULT_COLUMNS, result_cells
 from rt_predictor_ui.batch.results import Results, table_rows
 
 _STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_GROUP_ROWS: Final = 100_000
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -33,7 +34,7 @@ def errors_csv(results: Results) -> bytes:
 def results_parquet(table: pa.Table) -> bytes:
     """Return a table with numbers as numbers, as a Parquet file."""
     file = BytesIO()
-    pq.write_table(table, file)
+    pq.write_table(table, file, row_group_size=_GROUP_ROWS, compression="zstd")
     return file.getvalue()
 
 
@@ -48,8 +49,10 @@ def guarded(cell: Any) -> Any:
 
 
 def _csv(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
-    file = StringIO(newline="")
+    content = BytesIO()
+    file = TextIOWrapper(content, encoding="utf-8", newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([guarded(name) for name in names])
     writer.writerows([guarded(row[name]) for name in names] for row in rows)
-    return file.getvalue().encode("utf-8")
+    file.flush()
+    return content.getvalue()

@@ -12,9 +12,9 @@ from typing import Final
 
 from rt_predictor_client import Client, TooMuch
 from rt_predictor_client.columns import Meanings
-from rt_predictor_client.rows import Jobs, result_values
 from rt_predictor_formats.errors import Problem
 from rt_predictor_ui import backend
+from rt_predictor_ui.batch.blocks import Blocks
 from rt_predictor_ui.batch.results import Results
 from rt_predictor_ui.batch.upload import Upload
 
@@ -86,6 +86,7 @@ class Run:
         with self._lock:
             if self._end is None:
                 self._state, self._problem, self._end = "cancelled", None, monotonic()
+                self.results.close()
             self._stopped.set()
             if self._client is not None:
                 self._client.close()
@@ -136,13 +137,13 @@ class Run:
                 self._client = client
             if self._stopped.is_set():
                 return
-            jobs = Jobs(islice(rows, self.results.rows, None), self._by)
+            blocks = Blocks(islice(rows, self.results.rows, None), self._by)
             with backend.failures():
-                for row, result in jobs.paired(client.predict_many(jobs, self.risk)):
+                for block, results in blocks.answered(client.predict_arrow_many(blocks.payloads(), self.risk)):
                     if self._stopped.is_set():
                         return
                     self._set("running", None)
-                    self.results.add(row, result_values(result))
+                    self.results.add(block.rows, results)
 
     def _wait(self, problem: Problem, seconds: float) -> None:
         self._set("waiting", problem)
@@ -158,4 +159,5 @@ class Run:
     def _finish(self, state: str, problem: Problem | None) -> None:
         with self._lock:
             if self._end is None:
+                self.results.close()
                 self._state, self._problem, self._end = state, problem, monotonic()

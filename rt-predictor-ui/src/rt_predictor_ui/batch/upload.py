@@ -13,11 +13,11 @@ from rt_predictor_client.columns import Meanings, meanings, to_job
 from rt_predictor_client.rows import Row, count_rows, open_table
 from rt_predictor_formats.errors import Problem
 
-MOST_ROWS: Final = 200_000
-"""Most rows of a file that the page takes: the server keeps their forecasts for as long as the page is open."""
+MOST_ROWS: Final = 1_000_000
+"""Most rows of a file that the page takes: so many were measured, see docs/reference/benchmarks.md."""
 
-MOST_MEGABYTES: Final = 50
-"""Largest file that the page takes [MB]."""
+MOST_MEGABYTES: Final = 100
+"""Largest file that the page takes [MB]; the server holds it in memory for as long as the page is open."""
 
 TEMPLATE: Final = (
     "user,time,nodes_req,processors_req,gpus_req,mem_req,partition,account,name\n"

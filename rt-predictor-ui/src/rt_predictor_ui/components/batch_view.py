@@ -91,14 +91,14 @@ def results_view(run: Run) -> None:
     table = run.results.table()
     _counts(table, run)
     _downloads(run)
-    counts = counted(table["median_seconds"].drop_null().to_pylist())
+    counts = counted(table["median_seconds"].drop_null().to_numpy())
     st.altair_chart(batch_chart(counts), width="stretch")
     view = _view(run)
     found = run.results.viewed(view)
-    pages = max(-(-found.num_rows // PAGE_ROWS), 1)
-    st.caption(f"{found.num_rows:,} of {table.num_rows:,} rows")
+    pages = max(-(-len(found) // PAGE_ROWS), 1)
+    st.caption(f"{len(found):,} of {table.num_rows:,} rows")
     page = st.pagination(pages, key=f"page_{hash((id(run), view))}") if pages > 1 else 1
-    rows = found.slice((page - 1) * PAGE_ROWS, PAGE_ROWS).to_pylist()
+    rows = run.results.at(found[(page - 1) * PAGE_ROWS : page * PAGE_ROWS])
     st.dataframe(
         [_row(row, run) for row in rows], hide_index=True, alt="Forecasts by row of the file", key="batch_rows"
     )

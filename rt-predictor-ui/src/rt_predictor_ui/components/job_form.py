@@ -23,8 +23,12 @@ _TIME_HELP = "In any of Slurm's forms: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM o
 _USER_HELP = "The login name that submits the job. Without it nothing is known of earlier jobs."
 
 
-def job_form() -> JobRequest | None:
-    """Show the form; return the request when it is sent, else None. Raises Problem."""
+def job_form(user: str | None = None) -> JobRequest | None:
+    """Show the form, of a new visitor with the name ``user``; return the request when it is sent, else None.
+
+    Raises Problem.
+    """
+    st.session_state.setdefault(_key("user"), user or "")
     with st.form("job", border=True):
         first, second = st.columns(2)
         with first:

@@ -27,15 +27,15 @@ def clipped(seconds: float) -> float:
     return max(seconds, LEAST_SECONDS)
 
 
-def time_axis(field: str, title: str, seconds: Iterable[float]) -> Any:
-    """Return the axis for a field [s] that has room for all the durations given [s]."""
+def time_axis(field: str, title: str, seconds: Iterable[float], channel: Any = alt.X) -> Any:
+    """Return the axis, ``alt.X`` or ``alt.Y``, for a field [s] that has room for all the durations given [s]."""
     placed = [clipped(one) for one in seconds]
     low, high = max(min(placed) / _MARGIN, LEAST_SECONDS), max(placed) * _MARGIN
     ticks = ticks_between(low, high)
     named = " : ".join(f"datum.value == {tick:g} ? '{human_duration(tick)}'" for tick in ticks)
     # a blank for what Vega might add by itself
     axis = alt.Axis(values=list(ticks), labelExpr=f"{named} : ''", grid=False, labelFlush=True, labelOverlap="greedy")
-    return alt.X(field, type="quantitative", title=title, axis=axis, scale=alt.Scale(type="log", domain=[low, high]))
+    return channel(field, type="quantitative", title=title, axis=axis, scale=alt.Scale(type="log", domain=[low, high]))
 
 
 def ticks_between(low: float, high: float) -> Sequence[float]:

@@ -10,6 +10,7 @@ from rt_predictor_client import ModelInfo
 from rt_predictor_client.output import percent
 from rt_predictor_formats.errors import Problem
 from rt_predictor_ui import backend
+from rt_predictor_ui.components.evaluation_view import compared_view, evaluation_view
 from rt_predictor_ui.components.model_charts import dial_chart, score_chart
 from rt_predictor_ui.components.problem_box import problem_box
 from rt_predictor_ui.model_facts import (
@@ -53,6 +54,7 @@ def _page() -> None:
     _headline(model)
     _scores(model)
     _dial(model)
+    _parts(model)
     _weights(model)
     _versions(models, model)
 
@@ -109,6 +111,13 @@ def _dial(model: ModelInfo) -> None:
     st.table(dial_rows(model), hide_index=True, alt="Measured by accepted risk")
 
 
+def _parts(model: ModelInfo) -> None:
+    try:
+        evaluation_view(backend.evaluation(model.version))
+    except Problem as problem:
+        problem_box(problem)
+
+
 def _weights(model: ModelInfo) -> None:
     st.header("Weights of the members")
     if not model.members:
@@ -144,3 +153,7 @@ def _compare(models: Sequence[ModelInfo], shown: ModelInfo) -> None:
         "Each was measured on the newest jobs of its own log: where these differ, figures of equal models may too."
     )
     st.table(compared_rows(shown, others[chosen]), hide_index=True, alt="Two versions side by side")
+    try:
+        compared_view(backend.evaluation(shown.version), backend.evaluation(chosen))
+    except Problem as problem:
+        problem_box(problem)

@@ -17,9 +17,11 @@ from rt_predictor_ui.components.risk_slider import accepted_risk, risk_slider, s
 from rt_predictor_ui.components.script_box import script_box
 from rt_predictor_ui.components.service_state import LOOK_SECONDS
 from rt_predictor_ui.components.what_if_view import NOTHING, what_if_view
+from rt_predictor_ui.components.why_view import why_view
+from rt_predictor_ui.identity import visitor
 from rt_predictor_ui.what_if import Variant, variants
 
-_ANSWER, _WAITING, _COMPARED, _LINK = "answer", "waiting", "compared", "link"
+_ANSWER, _WAITING, _COMPARED, _WHY, _LINK = "answer", "waiting", "compared", "explained", "link"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def render() -> None:
     _follow_link()
     script_box()
     try:
-        request = job_form()
+        request = job_form(visitor())
         if request is not None:
             _forget()  # an earlier answer would be taken for this one's
             with st.spinner("Asking the service"):
@@ -72,7 +74,7 @@ def _ask(request: JobRequest) -> None:
 
 
 def _forget() -> None:
-    for name in (_ANSWER, _WAITING, _COMPARED):
+    for name in (_ANSWER, _WAITING, _COMPARED, _WHY):
         st.session_state.pop(name, None)
 
 
@@ -130,8 +132,21 @@ def _answer() -> None:
     with place:
         forecast_view(answer.forecast, answer.request)
     basis_view(answer.forecast, answer.request)
+    if st.toggle("Why: what moves this forecast", key="why"):
+        _why(answer)
     if st.toggle("What if: half the nodes, twice the requested time", key="what_if"):
         _what_if(answer)
+
+
+def _why(answer: Answer) -> None:
+    """Show what moves the median, asked once: the accepted risk does not."""
+    asked = (answer.request, answer.forecast.model_version)
+    try:
+        if st.session_state.get(_WHY, (None,))[0] != asked:
+            st.session_state[_WHY] = (asked, backend.explained(answer.request, answer.risk))
+        why_view(st.session_state[_WHY][1])
+    except Problem as problem:
+        problem_box(problem)
 
 
 def _what_if(answer: Answer) -> None:

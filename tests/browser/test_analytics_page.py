@@ -1,0 +1,48 @@
+"""A person looks at what the service does now, in a browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+SLOW = 120_000
+"""Longest wait for what a page shall show [ms]."""
+
+PLACE = "document.querySelector('[data-testid=stMain]').scrollTop"
+
+
+def figure(page: Any, label: str) -> Any:
+    return page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
+
+
+def test_figures_move_by_themselves_and_the_page_stays_where_it_is(look: Any) -> None:
+    visit = look(height=500)
+    page = visit.open("analytics", "Analytics")
+    expect(figure(page, "One job, p50")).to_have_text("not told", timeout=SLOW)
+    page.evaluate(f"{PLACE} = 300")
+    # nobody asks for forecasts: the pages' own questions are the calls that are counted
+    expect(figure(page, re.compile("^Calls"))).to_have_text(re.compile(r"^[\d.]+/s$"), timeout=SLOW)
+    page.locator("[aria-label^='Calls a second over ']").first.wait_for(timeout=SLOW)
+    assert page.evaluate(PLACE) == 300
+    expect(page.get_by_role("row").filter(has_text="Breaker of these pages")).to_contain_text("closed", timeout=SLOW)
+    expect(page.get_by_role("row").filter(has_text="Takes calls")).to_contain_text("yes", timeout=SLOW)
+    assert visit.complaints == []
+    assert visit.foreign == []
+
+
+def test_a_service_that_dies_is_told_and_its_figures_come_back(look: Any, site: Any) -> None:
+    visit = look()
+    page = visit.open("analytics", "Analytics")
+    page.get_by_text("Told by http://localhost").wait_for(timeout=SLOW)
+    site.api.kill()
+    page.get_by_text("There are no figures until").wait_for(timeout=SLOW)
+    page.get_by_text("see that the API runs").wait_for(timeout=SLOW)
+    site.start_api()
+    page.get_by_text("Told by http://localhost").wait_for(timeout=SLOW)
+    expect(page.get_by_text("There are no figures until")).to_have_count(0, timeout=SLOW)
+    assert visit.complaints == []
