@@ -134,6 +134,11 @@ check_secrets() { # said before anything is started: Compose would make what is 
   done
 }
 
+replaced() { # replaced SERVICE...: Prometheus goes first, or it would see them die, and say so for minutes
+  compose stop prometheus >/dev/null
+  compose rm -sf "$@" >/dev/null
+}
+
 start() {
   local services scale=()
   services=$(started)
@@ -142,9 +147,8 @@ start() {
   need_images
   model || die "models: no model in the volume; run: make train"
   # one of the two ways at a time: they share a port, and do not share a history
-  if [[ $FRONT == replica && -n $(containers api -a) ]]; then compose rm -sf api >/dev/null; fi
-  # shellcheck disable=SC2086
-  if [[ $FRONT == api && -n $(containers balancer -a) ]]; then compose rm -sf $SEVERAL >/dev/null; fi
+  if [[ $FRONT == replica && -n $(containers api -a) ]]; then replaced api; fi
+  if [[ $FRONT == api && -n $(containers balancer -a) ]]; then replaced redis replica balancer; fi
   if ! running api && ! running balancer; then must_be_free "$PORT" RT_PREDICTOR_PORT; fi
   if [[ $FRONT == api ]]; then running api || must_be_free "$METRICS_PORT" RT_PREDICTOR_METRICS_PORT; fi
   running ui || must_be_free "$UI_PORT" RT_PREDICTOR_UI_PORT

@@ -50,7 +50,7 @@ def test_both_overlays_at_once(stack: Stack, secrets: Path) -> None:
         eventually(lambda: docker("inspect", "-f", state, stack.container("api")), lambda seen: seen == "healthy")
         assert stack.made("status", **more).count(": runs") == 4
         assert "The service answers" in stack.page()
-        eventually(lambda: stack.query('up{job="rt-predictor-api"} == 1'))
+        eventually(lambda: stack.query('up{job="rt-predictor-api",instance="api:8181"} == 1'))
 
         token = (secrets / "client/token").read_text(encoding="utf-8")
         address, known = f"localhost:{stack.port}", {"ca_file": str(secrets / "client/ca.pem"), "server_name": NAME}

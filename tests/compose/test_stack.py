@@ -14,6 +14,7 @@ from stacks import JOB, TAG, Stack, docker, ended, eventually, fetched, load
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1500)]
 
 SERVICES = ("training", "api", "ui")
+UP = 'up{job="rt-predictor-api",instance="api:8181"}'
 LASTING = ("api", "ui", "prometheus", "alertmanager")
 
 
@@ -51,7 +52,7 @@ def test_rtp_asks_the_published_port(stack: Stack, tmp_path: Path) -> None:
 
 def test_prometheus_sees_the_metrics_of_the_api(stack: Stack) -> None:
     predicted(stack, "nobody-yet")
-    assert len(eventually(lambda: stack.query('up{job="rt-predictor-api"} == 1'))) == 1
+    eventually(lambda: stack.query(f"{UP} == 1"))
     eventually(lambda: stack.query("rtpredictor_forecasts_total > 0"))
 
 
@@ -140,21 +141,20 @@ def test_training_on_a_broken_log_is_one_line_and_leaves_the_model_alone(stack: 
 
 
 def test_an_api_that_is_gone_is_an_alert_of_alertmanager(stack: Stack) -> None:
-    def told() -> tuple[dict[str, str], object]:
-        receivers = {alert["labels"]["alertname"]: alert["receivers"][0]["name"] for alert in stack.alerts()}
-        return receivers, (stack.query("ALERTS"), stack.query("up"))
+    def told() -> list[dict[str, str]]:
+        alerts = [alert for alert in stack.alerts() if alert["labels"].get("instance") == "api:8181"]
+        return [{"alert": alert["labels"]["alertname"], "to": alert["receivers"][0]["name"]} for alert in alerts]
 
-    eventually(lambda: stack.query('up{job="rt-predictor-api"} == 1'))
+    eventually(lambda: stack.query(f"{UP} == 1"))
     api = stack.container("api")
     docker("stop", api)
     try:
-        eventually(told, lambda seen: seen[0].get("RtPredictorDown") == "pages", seconds=240)
+        eventually(told, lambda seen: {"alert": "RtPredictorDown", "to": "pages"} in seen, seconds=240)
     finally:
         docker("start", api)
         stack.made("start")
-    eventually(
-        lambda: stack.query('ALERTS{alertname="RtPredictorDown",alertstate="firing"}'), lambda firing: not firing
-    )
+    firing = 'ALERTS{alertname="RtPredictorDown",alertstate="firing"}'
+    eventually(lambda: stack.query(firing), lambda seen: not seen)
 
 
 def test_the_configuration_of_alertmanager_passes_its_own_check(stack: Stack) -> None:
