@@ -38,7 +38,7 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
 
 
 def test_each_dashboard_has_an_identity_of_its_own() -> None:
-    assert DASHBOARDS.keys() == {"service.json", "model-quality.json"}
+    assert DASHBOARDS.keys() == {"service.json", "model-quality.json", "training.json"}
     for what in ("uid", "title"):
         assert len({dashboard[what] for dashboard in DASHBOARDS.values()}) == len(DASHBOARDS)
     assert all("id" not in dashboard for dashboard in DASHBOARDS.values()), "Grafana gives it"

@@ -69,7 +69,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = run("sha256sum", "--check", f"{archive.name}.sha256", cwd=folder)
     assert said.returncode == 0, said.stderr
     with tarfile.open(archive) as opened:
-        opened.extractall(folder / "there", filter="data")
+        opened.extractall(folder / "there")  # noqa: S202 # our own; the argument that makes it safe is not in each 3.11
     (unpacked,) = (folder / "there").iterdir()
     return unpacked
 

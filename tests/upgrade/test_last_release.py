@@ -62,7 +62,7 @@ class Release:
         archive = git("archive", last_release(), *SOURCES)
         assert archive.returncode == 0, archive.stderr
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as opened:
-            opened.extractall(folder, filter="data")
+            opened.extractall(folder)  # noqa: S202 # our own; the argument that makes it safe is not in each 3.11
 
     def run(self, program: str, *arguments: str | Path) -> None:
         path = os.pathsep.join(str(self.folder / source) for source in SOURCES)

@@ -10,7 +10,7 @@ from itertools import compress
 import numpy as np
 import structlog
 
-from rt_predictor_api import metrics
+from rt_predictor_api import metrics, training
 from rt_predictor_api.affinity import Cores
 from rt_predictor_api.asked import Asked
 from rt_predictor_api.cache import ForecastCache
@@ -195,6 +195,7 @@ class Engine:
         self._metrics.set(metrics.MODEL_INFO, manifest.version, manifest.profile, to=1)
         self._metrics.set(metrics.MODEL_CREATED, to=manifest.created)
         self._metrics.set(metrics.MODEL_LAST_SUBMIT, to=manifest.last_submit)
+        training.tell(self._metrics, manifest)
         self._metrics.set(metrics.JOURNAL_EVENTS, to=replica.entries)
         self._log.info("model adopted", version=manifest.version, jobs=manifest.jobs, replayed=replica.entries)
 

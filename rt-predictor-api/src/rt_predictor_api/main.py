@@ -67,6 +67,17 @@ def token(name: str, scopes: tuple[str, ...]) -> None:
 
 
 @main.command()
+def ready() -> None:
+    """Exit with 0 only if the service that runs here with the same settings is ready.
+
+    It has a model and takes calls. Made for the health check of a container, and needs no token.
+    """
+    from rt_predictor_api import readiness, settings
+
+    guarded(lambda _stop: readiness.check(settings.read({})))
+
+
+@main.command()
 @click.argument("file", type=_PATH)
 @click.pass_context
 def backup(context: click.Context, file: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Literal
 
 from prometheus_client import (
@@ -93,6 +94,72 @@ MODEL_LAST_SUBMIT = Metric(
     "Submit time of the newest job that the model knows.",
     of_all="livemostrecent",
 )
+TRAINING_SECONDS = Metric(
+    "rtpredictor_training_duration_seconds",
+    Gauge,
+    "Duration of each stage of the training of the model that answers.",
+    ("stage",),
+    of_all="livemostrecent",
+)
+TRAINING_MEMORY = Metric(
+    "rtpredictor_training_peak_memory_bytes", Gauge, "Most memory that its training used.", of_all="livemostrecent"
+)
+TRAINING_JOBS = Metric(
+    "rtpredictor_training_jobs",
+    Gauge,
+    "Rows of the log that it was trained on, accepted and rejected.",
+    ("outcome",),
+    of_all="livemostrecent",
+)
+TRAINING_ERROR = Metric(
+    "rtpredictor_training_absolute_error_seconds",
+    Gauge,
+    "Mean absolute error on the newest jobs of its log, of the ensemble, its members and what a site has today.",
+    ("method",),
+    of_all="livemostrecent",
+)
+TRAINING_COVERAGE = Metric(
+    "rtpredictor_training_coverage_ratio",
+    Gauge,
+    "Share of those jobs that ran for a time inside the 90 % interval.",
+    ("method",),
+    of_all="livemostrecent",
+)
+TRAINING_WEIGHT = Metric(
+    "rtpredictor_training_weight_ratio",
+    Gauge,
+    "Part of each member in the median.",
+    ("member",),
+    of_all="livemostrecent",
+)
+TRAINING_TIER_JOBS = Metric(
+    "rtpredictor_training_tier_jobs",
+    Gauge,
+    "Those jobs by what was known of their users.",
+    ("tier",),
+    of_all="livemostrecent",
+)
+TRAINING_TIER_ERROR = Metric(
+    "rtpredictor_training_tier_absolute_error_seconds",
+    Gauge,
+    "Mean absolute error of the ensemble on the jobs of a tier of history.",
+    ("tier",),
+    of_all="livemostrecent",
+)
+TRAINING_KILLED = Metric(
+    "rtpredictor_training_killed_ratio",
+    Gauge,
+    "Share of those jobs that the recommended wallclock would have killed, by the accepted risk.",
+    ("risk",),
+    of_all="livemostrecent",
+)
+TRAINING_WALLCLOCK = Metric(
+    "rtpredictor_training_wallclock_ratio",
+    Gauge,
+    "Mean of recommended over requested wallclock on those jobs, by the accepted risk.",
+    ("risk",),
+    of_all="livemostrecent",
+)
 MODEL_LOADS = Metric("rtpredictor_model_loads_total", Counter, "Artifacts adopted or refused.", ("outcome",))
 CALLS_REFUSED = Metric(
     "rtpredictor_calls_refused_total", Counter, "Calls refused for who asks or how much, by reason.", ("reason",)
@@ -130,6 +197,20 @@ FEATURE_DRIFT = Metric(
     ("feature",),
 )
 
+TRAINING = (
+    TRAINING_SECONDS,
+    TRAINING_MEMORY,
+    TRAINING_JOBS,
+    TRAINING_ERROR,
+    TRAINING_COVERAGE,
+    TRAINING_WEIGHT,
+    TRAINING_TIER_JOBS,
+    TRAINING_TIER_ERROR,
+    TRAINING_KILLED,
+    TRAINING_WALLCLOCK,
+)
+"""What is told of the training of the model that answers, see ``training``."""
+
 SUPERVISED = (WORKERS, WORKER_RESTARTS)
 """What the process knows that starts the others."""
 
@@ -153,6 +234,7 @@ OWN = (
     LEARNED,
     LIVE_ERROR,
     LIVE_ENDS,
+    *TRAINING,
 )
 """What each process counts that answers calls."""
 
@@ -218,6 +300,16 @@ class Metrics:
         for key, child in list(self._children.items()):
             if key[0] == metric.name and isinstance(child, Gauge):
                 child.set(to if child is collector else 0.0)
+
+    def replace(self, metric: Metric, values: Mapping[tuple[str, ...], float]) -> None:
+        """Set a gauge for each combination of labels; those that were set before and are not named become nothing."""
+        for labels, value in values.items():
+            gauge = self._of(metric, labels)
+            if isinstance(gauge, Gauge):
+                gauge.set(value)
+        for key, child in list(self._children.items()):
+            if key[0] == metric.name and key[1:] not in values and isinstance(child, Gauge):
+                child.set(nan)
 
     def observe(self, metric: Metric, *labels: str, values: Iterable[float]) -> None:
         """Add values to a histogram."""

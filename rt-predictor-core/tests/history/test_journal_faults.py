@@ -43,8 +43,9 @@ for order in sys.stdin:
     for cluster, number in enumerate(order.split()):
         child = os.fork()
         if child == 0:
+            # told by itself, so that it comes before what it writes
+            os.write(1, f"{cluster} process {os.getpid()}\\n".encode())
             write(Path(sys.argv[1]), str(cluster), int(number))
-        os.write(1, f"{cluster} process {child}\\n".encode())
     for _ in order.split():
         os.wait()
     os.write(1, b"over\\n")

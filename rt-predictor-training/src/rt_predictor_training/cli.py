@@ -39,7 +39,13 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 @click.command()
 @click.option("--data", "paths", multiple=True, type=_PATH, help="Accounting log; may be given repeatedly.")
 @click.option("--models", required=True, type=_PATH, help="Folder of the models; the new one is published there.")
-@click.option("--profile", default="standard", show_default=True, help="quick, standard, m2max, or a TOML file.")
+@click.option(
+    "--profile",
+    default="standard",
+    show_default=True,
+    envvar="RT_PREDICTOR_PROFILE",
+    help="quick, standard, m2max, or a TOML file; also RT_PREDICTOR_PROFILE.",
+)
 @click.option("--sample-size", type=click.IntRange(min=1), help="Train on the newest N jobs only.")
 @click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows read at a time; default from the profile.")
 @click.option("--memory", type=click.FloatRange(min=0.0, min_open=True), help="GiB to use; default from the profile.")
