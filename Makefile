@@ -29,7 +29,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup build train start stop restart logs status clean clean-all fresh-start \
-  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm screenshots bench-pages interop prometheus kubernetes kubernetes-rules fuzz lint bench lock proto settings environment
+  train-m2max start-m2max fresh-start-m2max data test test-compose test-browser test-slurm test-offline bundle screenshots bench-pages interop prometheus kubernetes kubernetes-rules fuzz lint bench lock proto settings environment
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -83,7 +83,7 @@ data: environment ## download NREL's Eagle data to data/ (253 MB); go on with DA
 	@$(BIN)/python scripts/get_eagle.py $(ARGS)
 
 test: environment ## the environment and all tests that need no container engine, browser or Slurm
-	@$(PYTEST) -n $(WORKERS) -m "not compose and not browser and not slurm" $(ARGS)
+	@$(PYTEST) -n $(WORKERS) -m "not compose and not browser and not slurm and not offline" $(ARGS)
 
 interop: ## build grpcurl and grpc-health-probe, which make test asks the service with where they are
 	@scripts/interop.sh
@@ -94,6 +94,12 @@ test-compose: environment ## end to end in containers: build, train, predict, re
 
 test-browser: environment ## the pages in a real Chromium
 	@scripts/suite.sh browser $(ARGS)
+
+test-offline: environment ## a bundle installs, serves and predicts without a network
+	@$(PYTEST) -n0 -m offline tests/offline $(ARGS)
+
+bundle: environment ## one archive that installs everything without a network, in dist/ (ARGS="--models models")
+	@scripts/bundle.sh $(ARGS)
 
 screenshots: environment ## write docs/screenshots from the running system, in a real Chromium
 	@$(PYTEST) -n0 tests/browser/screenshots.py $(ARGS)

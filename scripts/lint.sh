@@ -59,7 +59,7 @@ check "buf lint" bash -c 'cd proto && "$0" lint' "$bin/buf"
 check "buf breaking" breaking
 check "import borders" "$bin/lint-imports" --no-cache
 if command -v shellcheck >/dev/null 2>&1; then
-  check "shellcheck" shellcheck -x -S warning quickstart.sh .ci/run scripts/*.sh
+  check "shellcheck" shellcheck -x -S warning quickstart.sh .ci/run scripts/*.sh scripts/bundle/*.sh
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

@@ -231,9 +231,9 @@ def served(
     **changes: Any,
 ) -> Iterator[Running]:
     """Run a service in this process on free ports until the block ends."""
-    chosen = settings.read(
-        {"models": models, "history": history, "port": 0, "metrics_port": 0, "drain_seconds": 5.0, **changes}
-    )
+    # on a machine that does much else, calls that come together wait longer than the transport would let them
+    patient = {"port": 0, "metrics_port": 0, "drain_seconds": 5.0, "max_pending_calls": 1_000}
+    chosen = settings.read({"models": models, "history": history, **patient, **changes})
     service, stop, failed = Service(chosen), Event(), []
 
     def run() -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from rt_predictor_api import backup, restore
+from rt_predictor_api.security.privacy import KEY
 from rt_predictor_api.settings import Settings, read
 from rt_predictor_api.stores import JOURNAL
 from rt_predictor_core.history.events import Event
@@ -112,6 +113,15 @@ def test_what_is_restored_is_what_was_there(stored: Path, tmp_path: Path) -> Non
     assert numbers(tmp_path / "new/history" / JOURNAL) == ["1", "2", "3"]
     left = {path.name for folder in ("models", "history") for path in (tmp_path / "new" / folder).iterdir()}
     assert not [name for name in left if name.startswith(".")]
+
+
+def test_the_key_of_hashed_names_comes_back_and_stays_a_secret(stored: Path, tmp_path: Path) -> None:
+    (stored / "history" / KEY).write_bytes(b"k" * 32)
+    (stored / "history" / KEY).chmod(0o600)
+    backup.write(tmp_path / "all.tar", of(stored))
+    restore.read(tmp_path / "all.tar", of(tmp_path / "new"))
+    assert (tmp_path / "new/history" / KEY).read_bytes() == b"k" * 32
+    assert (tmp_path / "new/history" / KEY).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_mount_point_is_empty(stored: Path, tmp_path: Path) -> None:

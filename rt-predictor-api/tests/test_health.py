@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -93,19 +94,21 @@ def test_a_service_that_waits_for_a_model_lives_until_it_drains(
         assert client.status(LIVENESS) == "NOT_SERVING"
 
 
-def states(client: Any) -> list[grpc.ChannelConnectivity]:
-    """Return a list that grows by each state that the client's connection comes to."""
+@contextmanager
+def states(client: Any) -> Iterator[list[grpc.ChannelConnectivity]]:
+    """Yield a list that grows by each state that the client's connection comes to."""
     seen: list[grpc.ChannelConnectivity] = []
     client.channel.subscribe(seen.append)
-    return seen
+    yield seen
+    client.channel.unsubscribe(seen.append)
 
 
 def test_a_connection_ends_by_itself_only_where_it_is_told_to(served: Any, until: Callable[..., Any]) -> None:
-    with served(max_connection_seconds=0.2) as client:
-        seen = states(client)
+    ready, idle = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE
+    with served(max_connection_seconds=0.2) as client, states(client) as seen:
         assert client.status() == "SERVING"
-        # what gRPC comes to when the server says that it goes away
-        until(lambda: grpc.ChannelConnectivity.IDLE in seen[seen.index(grpc.ChannelConnectivity.READY) :], "the end")
+        # idle is what gRPC comes to when the server says that it goes away
+        until(lambda: ready in seen and idle in seen[seen.index(ready) :], "the end")
         assert client.status() == "SERVING", "calls go on, on a new connection"
     with served() as client:
         assert "grpc.max_connection_age_ms" not in dict(_connections(client.service._settings))

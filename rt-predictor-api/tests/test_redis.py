@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -69,6 +69,17 @@ def test_without_redis_forecasts_go_on_and_say_so_and_with_it_all_is_well_again(
         time.sleep(TRY_AFTER_SECONDS)
         assert client.report(event(3)).accepted == 1
         assert forecast(client, job).history_jobs == 3
+
+
+@pytest.mark.parametrize("entry", [b"", b"[" * 99_999, b"{}", b"[1, 2]", b"null", b"\xff"])
+def test_an_entry_that_no_service_wrote_is_damage_that_is_named(redis_server: Any, entry: bytes) -> None:
+    redis_server.clear()
+    with closing(RedisJournal(redis_server.url, 5.0)) as journal:
+        redis_server.command("xadd", STREAM, "7-1", "entry", entry)
+        with pytest.raises(Problem, match="entry 7") as caught:
+            list(journal.replay())
+        assert caught.value.code == "HISTORY_CORRUPT"
+        assert f"delete the entry 7-1 of {STREAM}" in caught.value.remedy
 
 
 def test_a_service_that_starts_without_redis_answers_from_its_snapshot_and_learns_the_rest_later(

@@ -114,7 +114,7 @@ def _frames(folder: Path) -> Iterator[One]:
     """Connections whose frames are wrong; every so often a good client asks."""
     with service.running(folder) as running, grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         predict = channel.unary_unary(frames.PREDICT)
-        (good,) = (message.SerializeToString() for message in seeds.of_calls()[frames.PREDICT])
+        good = seeds.of_calls()[frames.PREDICT][0].SerializeToString()
         valid = frames.valid_call(good)
         taken = 0
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, NamedTuple
 
+from rt_predictor_api.security.privacy import KEY
 from rt_predictor_api.server import FORECASTS
 from rt_predictor_api.settings import Settings
 from rt_predictor_api.stores import JOURNAL
@@ -84,7 +85,7 @@ def _add_models(archive: tarfile.TarFile, folder: Path, hashes: dict[str, str]) 
 
 
 def _add_history(archive: tarfile.TarFile, settings: Settings, hashes: dict[str, str]) -> int | None:
-    """Add a copy of the journal as it is at one moment, and of the forecasts that wait; return the events."""
+    """Add a copy of the journal as it is at one moment, of the forecasts that wait, and the key; return the events."""
     events: int | None = None if settings.redis_url.get_secret_value() else 0
     with TemporaryDirectory() as temporary:
         copy = Path(temporary) / JOURNAL
@@ -94,6 +95,8 @@ def _add_history(archive: tarfile.TarFile, settings: Settings, hashes: dict[str,
         said = Path(temporary) / FORECASTS
         if _copied(settings.history / FORECASTS, said):
             hashes[f"{HISTORY}/{FORECASTS}"] = _add(archive, said, f"{HISTORY}/{FORECASTS}")
+    if (key := settings.history / KEY).is_file():
+        hashes[f"{HISTORY}/{KEY}"] = _add(archive, key, f"{HISTORY}/{KEY}")
     return events
 
 
@@ -121,7 +124,8 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> str:
     """Add a file and return its SHA-256."""
     with path.open("rb") as file:
         hashed = _Hashed(file)
-        archive.addfile(_entry(name, os.fstat(file.fileno()).st_size), hashed)  # type: ignore[arg-type]  # it only reads
+        found = os.fstat(file.fileno())
+        archive.addfile(_entry(name, found.st_size, found.st_mode), hashed)  # type: ignore[arg-type]  # it only reads
         return hashed.digest.hexdigest()
 
 
@@ -137,9 +141,9 @@ class _Hashed:
         return part
 
 
-def _entry(name: str, size: int) -> tarfile.TarInfo:
+def _entry(name: str, size: int, mode: int = 0o644) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mtime = size, int(time.time())
+    entry.size, entry.mtime, entry.mode = size, int(time.time()), mode & 0o666
     return entry
 
 

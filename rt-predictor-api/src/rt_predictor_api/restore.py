@@ -88,7 +88,7 @@ def _unpack(source: Path, staged: dict[str, Path]) -> dict[str, Any]:
                 if member.name == NAME:
                     told = _told(source, content.read(LARGEST_LIST))
                 else:
-                    found[member.name] = _write(content, _path(source, member.name, staged))
+                    found[member.name] = _write(content, _path(source, member.name, staged), member.mode)
     if told is None:
         raise _corrupt(source, "its end is missing")
     for name, digest in told["sha256"].items():
@@ -122,11 +122,12 @@ def _path(source: Path, name: str, staged: dict[str, Path]) -> Path:
     return staged[folder].joinpath(*parts)
 
 
-def _write(content: IO[bytes], path: Path) -> str:
-    """Write a file, and return its SHA-256 once it is on disk."""
+def _write(content: IO[bytes], path: Path, mode: int) -> str:
+    """Write a file for those who could read it, and return its SHA-256 once it is on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = sha256()
-    with path.open("xb") as file:
+    # a key must at no moment be for others to read
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 | (mode & 0o666)), "wb") as file:
         while part := content.read(PIECE):
             digest.update(part)
             file.write(part)

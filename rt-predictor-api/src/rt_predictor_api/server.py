@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import grpc
 import structlog
@@ -88,6 +89,7 @@ class Service:
         if not shared:
             self._metrics.registry.register(DriftCollector(lambda: [self._drift.counted()]))
         self._guard = Guard(settings, self._metrics)
+        self._spans, self._send_spans = _tracing(settings)
         self._health = Health(settings.max_concurrent_calls)
         with self._cores.keeping():
             self._grpc = self._transport()
@@ -177,6 +179,7 @@ class Service:
             # from the outside in: what is counted is the status that errors became, of limits as well
             interceptors=[
                 Receiving(calls, self._metrics),
+                *self._spans,
                 CallMetrics(self._metrics, settings.request_log_level),
                 *self._guard.first,
                 Errors(),
@@ -239,6 +242,7 @@ class Service:
         self._jobs.close()
         self._journal.close()
         self._remembered.close()
+        self._send_spans()
         self._hide()
         self._log.info("stopped")
 
@@ -246,6 +250,18 @@ class Service:
         if self._scraped:
             self._scraped.shutdown()
             self._scraped.server_close()
+
+
+def _tracing(settings: Settings) -> tuple[list[grpc.ServerInterceptor[Any, Any]], Callable[[], None]]:
+    """Return what makes spans, and what sends the last of them; nothing where no collector is named."""
+    if not settings.traces_endpoint:
+        return [], lambda: None
+    # whoever traces nothing loads nothing for it
+    from rt_predictor_api.interceptors.tracing import Tracing
+    from rt_predictor_api.traces import provider
+
+    made = provider(settings)
+    return [Tracing(made)], made.shutdown
 
 
 def _connections(settings: Settings) -> list[tuple[str, int]]:

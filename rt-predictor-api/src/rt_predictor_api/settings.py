@@ -146,6 +146,12 @@ class Settings(BaseSettings):
     forecast_cache_entries: Annotated[int, Field(ge=0)] = 4_096
     """Forecasts of single jobs kept for equal questions, about 7 kB each; 0 makes each anew."""
 
+    traces_endpoint: str | None = None
+    """OpenTelemetry collector that a span of each call goes to, as http://host:4317 (gRPC); empty makes none."""
+
+    traces_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the calls that are traced, where whoever asks says nothing; lower costs less under load."""
+
     reflection: bool | None = None
     """Describe the contract to tools such as grpcurl; empty is true on this machine's own addresses, else false."""
 

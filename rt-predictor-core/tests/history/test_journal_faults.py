@@ -194,7 +194,7 @@ def test_another_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     other.execute("CREATE TABLE accounts (name TEXT)")
     other.close()
     before = path.read_bytes()
-    with pytest.raises(Problem, match="no journal of format 2") as caught:
+    with pytest.raises(Problem, match="the file is no journal") as caught:
         Journal(path)
     assert caught.value.code == "HISTORY_CORRUPT"
     assert path.read_bytes() == before

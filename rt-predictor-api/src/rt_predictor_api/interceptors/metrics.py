@@ -40,7 +40,7 @@ class CallMetrics(OwnCalls):
             yield
         finally:
             seconds = perf_counter() - started
-            code = _code(context)
+            code = code_of(context)
             self._metrics.count(metrics.IN_FLIGHT, method, by=-1)
             self._metrics.count(metrics.REQUESTS, method, code)
             self._metrics.observe(metrics.REQUEST_SECONDS, method, values=[seconds])
@@ -49,7 +49,7 @@ class CallMetrics(OwnCalls):
                 self._log.log(self._level, "call", rpc=method, code=code, seconds=round(seconds, 6))
 
 
-def _code(context: Any) -> str:
+def code_of(context: Any) -> str:
     """Return the name of the call's status as far as the server decides it."""
     code = context.code()
     if code is not None:

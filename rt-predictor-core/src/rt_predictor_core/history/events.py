@@ -157,7 +157,7 @@ def _stored(name: str, value: str | float | None) -> str | float | None:
 
 def _is_told(values: Sequence[Any]) -> bool:
     """Return whether the values of a row are such as are stored of an event."""
-    if len(values) != len(_TYPES):
+    if len(values) != len(_TYPES) or any(isinstance(value, bool) for value in values):
         return False
     if not all(isinstance(value, kinds) for value, kinds in zip(values, _TYPES, strict=True)):
         return False

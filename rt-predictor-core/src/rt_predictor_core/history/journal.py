@@ -75,7 +75,8 @@ class Journal:
     Raises
     ------
     Problem
-        ``HISTORY_NOT_WRITABLE`` where the file cannot be written, ``HISTORY_CORRUPT`` where it is no intact journal.
+        ``HISTORY_NOT_WRITABLE`` where the file cannot be written, ``HISTORY_CORRUPT`` where it is no intact journal,
+        ``HISTORY_FORMAT`` where a newer release has written it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -159,8 +160,15 @@ class Journal:
             run(query).fetchone()[0]
             for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema")
         )
-        if tables and (application != APPLICATION or version not in {1, FORMAT}):
-            raise self._corrupt(f"the file is no journal of format {FORMAT}")
+        if tables and (application != APPLICATION or version < 1):
+            raise self._corrupt("the file is no journal")
+        if version > FORMAT:
+            raise Problem(
+                "HISTORY_FORMAT",
+                f"the journal has format {version}, of a newer release; this one reads {FORMAT} and older",
+                place=str(self._path),
+                remedy="start the newer release, or restore the backup from before the upgrade: docs/how-to/upgrade.md",
+            )
         damage = run("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise self._corrupt(damage)
