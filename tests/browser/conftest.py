@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import mimetypes
 import os
 import re
 import shutil
@@ -13,10 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import streamlit
 
 from rt_predictor_client import Client
 
@@ -224,6 +228,7 @@ def look(site: Site, chrome: Any) -> Iterator[Callable[..., Visit]]:
     def open_tab(width: int = 1000, height: int = 1400, scheme: str = "light", **more: Any) -> Visit:
         page = chrome.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         page.set_default_timeout(1000 * DEADLINE)
+        page.route("**/static/**", _fulfil)
         tabs.append(page)
         opened = Visit(page, site.address)
         page.on("console", lambda said: opened.complaints.append(said.text) if _is_complaint(said) else None)
@@ -269,6 +274,24 @@ def _report(service: str, user: str, count: int) -> None:
             for number, job in enumerate(jobs)
         ]
         client.report(ends)
+
+
+@cache
+def _asset(path: str) -> tuple[bytes, str]:
+    """Return one of the files that Streamlit serves unchanged, and its type."""
+    folder = (Path(streamlit.__file__).parent / "static/static").resolve()
+    file = (folder / path).resolve()
+    assert file.is_relative_to(folder)
+    return file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+
+
+def _fulfil(route: Any) -> None:
+    """Answer in Streamlit's place for its own files: Chromium gives loads up when a container is started nearby.
+
+    (ERR_NETWORK_CHANGED, whatever it loads from; a page then lacks the part for good.)
+    """
+    body, kind = _asset(urlsplit(route.request.url).path.partition("/static/")[2])
+    route.fulfill(body=body, content_type=kind)
 
 
 def _is_complaint(said: Any) -> bool:
