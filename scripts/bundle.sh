@@ -23,6 +23,7 @@ while [[ $# -gt 0 ]]; do
   esac
 done
 [[ -x $PYTHON ]] || die ".venv: not found; run scripts/setup.sh"
+. scripts/site.sh
 for part in $parts; do [[ -f rt-predictor-$part/pyproject.toml ]] || die "--parts $part: unknown; api, client, ui or training"; done
 if [[ -n $models ]]; then ls "$models"/*/manifest.json >/dev/null 2>&1 || die "--models $models: no model in it"; fi
 

@@ -24,5 +24,6 @@ for kind in servicemonitors prometheusrules; do
 done
 
 echo "kubernetes: installing requirements/kubernetes.txt"
+. scripts/site.sh
 .venv/bin/uv pip install --quiet --python .venv/bin/python --target "$FOLDER/python" --require-hashes -r requirements/kubernetes.txt
 echo "kubernetes: all is in .cache/kubernetes"

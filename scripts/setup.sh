@@ -72,18 +72,6 @@ openmp() { # LightGBM and XGBoost load the system's OpenMP library
   esac
 }
 
-site_settings() { # the site's certificates and package index, which pip knows and uv does not ask pip for
-  local bundle index
-  if [[ -z ${PIP_CERT:-} ]] && ! .venv/bin/python -m pip config get global.cert >/dev/null 2>&1; then
-    for bundle in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt; do
-      if [[ -s $bundle ]]; then export PIP_CERT=$bundle; break; fi
-    done
-  fi
-  if [[ -n ${PIP_CERT:-} || $(uname -s) == Darwin ]]; then export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}; fi
-  index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
-  if [[ -n $index && -z ${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-} ]]; then export UV_DEFAULT_INDEX=$index; fi
-}
-
 fingerprint() { # of all that decides what is in .venv; the root too, because the environment holds its path
   .venv/bin/python - "$PWD" <<'PY'
 import hashlib, pathlib, sys
@@ -133,7 +121,7 @@ fi
 if [[ $kind == runtime && -f $STAMP ]] && grep -q '^dev ' "$STAMP"; then kind=dev; fi
 rm -f "$STAMP"
 if [[ $(uname -s) == Linux ]]; then openmp; fi
-site_settings
+. scripts/site.sh
 install
 if [[ $(uname -s) == Darwin ]]; then openmp; fi
 printf '%s %s\n' "$kind" "$(fingerprint)" >"$STAMP.new"
