@@ -63,7 +63,8 @@ class Course:
     def followed_by(self, newer: Course) -> Course:
         """Return this course, and after it the jobs of a newer one that were submitted after the last end of this log.
 
-        The history that was read for an earlier one knew of ends that were still to come.
+        The history that was read for an earlier one knew of ends that were still to come. Of jobs that never ran it
+        still may: one that was withdrawn after that end does not wait for those that were submitted in between.
         """
         rows = slice(int(np.searchsorted(newer.submit, self.facts.last_end)), len(newer))
         return Course(
