@@ -17,6 +17,9 @@ SLOW = 120_000
 """Longest wait for what a page shall show [ms]."""
 
 HEIGHT = "document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight"
+MARGIN = 16
+"""Around a part of a page [px]."""
+
 ROWS = 5000
 SIZES = {"wide": (1100, 900), "narrow": (400, 900)}
 MANNERS = [(size, scheme) for size in SIZES for scheme in ("light", "dark")]
@@ -33,6 +36,14 @@ def keep(visit: Any, name: str) -> None:
         page.wait_for_timeout(1500)  # charts are drawn anew for the new size
     assert visit.complaints == []  # a part that could not be loaded would be seen in the picture
     page.screenshot(path=str(FOLDER / f"{name}.png"))
+
+
+def keep_part(visit: Any, name: str, first: Any, last: Any) -> None:
+    """Write what lies between two places of a page that was kept, both of them included."""
+    top, bottom = first.bounding_box(), last.bounding_box()
+    height = bottom["y"] + bottom["height"] - top["y"] + 2 * MARGIN
+    clip = {"x": 0, "y": top["y"] - MARGIN, "width": visit.page.viewport_size["width"], "height": height}
+    visit.page.screenshot(path=str(FOLDER / f"{name}.png"), clip=clip)
 
 
 def open_tab(look: Any, manner: tuple[str, str], path: str, heading: str) -> Any:
@@ -53,6 +64,9 @@ def test_predict(look: Any, example: dict[str, Any], manner: tuple[str, str]) ->
     visit.page.get_by_text("What if: half the nodes").click(timeout=SLOW)
     visit.page.get_by_text("Twice the time", exact=True).wait_for(timeout=SLOW)
     keep(visit, f"predict-{'-'.join(manner)}")
+    if manner == ("wide", "light"):  # what the README shows
+        answer = visit.page.get_by_role("heading", name="About ")
+        keep_part(visit, "forecast", answer, visit.page.get_by_text("#SBATCH --time=").first)
 
 
 @pytest.mark.parametrize("manner", MANNERS, ids="-".join)
