@@ -14,6 +14,8 @@ SLOW = 120_000
 """Longest wait for what a page shall show [ms]."""
 
 PLACE = "document.querySelector('[data-testid=stMain]').scrollTop"
+SCROLLED = f"() => {{ {PLACE} = 300; return {PLACE} === 300; }}"
+"""Scrolls, and tells whether the page was long enough for it already."""
 
 
 def figure(page: Any, label: str) -> Any:
@@ -24,7 +26,7 @@ def test_figures_move_by_themselves_and_the_page_stays_where_it_is(look: Any) ->
     visit = look(height=500)
     page = visit.open("analytics", "Analytics")
     expect(figure(page, "One job, p50")).to_have_text("not told", timeout=SLOW)
-    page.evaluate(f"{PLACE} = 300")
+    page.wait_for_function(SCROLLED, timeout=SLOW)
     # nobody asks for forecasts: the pages' own questions are the calls that are counted
     expect(figure(page, re.compile("^Calls"))).to_have_text(re.compile(r"^[\d.]+/s$"), timeout=SLOW)
     page.locator("[aria-label^='Calls a second over ']").first.wait_for(timeout=SLOW)
