@@ -52,11 +52,12 @@ class Load:
 
 @dataclass
 class Heard:
-    """What came back: calls by status, and of the good ones when they were sent and how long they took [s]."""
+    """What came back: calls by status; when good ones were sent and how long they took, how long refusals took [s]."""
 
     calls: Counter[str] = field(default_factory=Counter)
     sent: list[float] = field(default_factory=list)
     took: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -72,12 +73,18 @@ class Heard:
         """Return a percentile of how long good calls took [ms]; not a number without any."""
         return 1000 * float(np.percentile(self.took, percent)) if self.took else float("nan")
 
+    def refused_ms(self, percent: float) -> float:
+        """Return a percentile of how long it took until calls were refused [ms]; not a number without any."""
+        return 1000 * float(np.percentile(self.refused, percent)) if self.refused else float("nan")
+
     def take(self, code: str, sent: float, done: float) -> None:
         """Note a reply."""
         self.calls[code] += 1
         if code == GOOD:
             self.sent.append(sent)
             self.took.append(done - sent)
+        elif code == REFUSED:
+            self.refused.append(done - sent)
 
 
 def encoded(*messages: bytes) -> list[str]:
@@ -97,6 +104,7 @@ def send(
         whole.calls.update(heard["calls"])
         whole.sent += heard["sent"]
         whole.took += heard["took"]
+        whole.refused += heard["refused"]
         whole.seconds = max(whole.seconds, heard["seconds"])
     if bad := set(whole.calls) - set(expected):
         raise SystemExit(f"error: {load.method} at {load.address} answered {', '.join(sorted(bad))}: {whole.calls}")

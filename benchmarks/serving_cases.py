@@ -16,7 +16,7 @@ from flooding import flood
 from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, send
 from natives import Natives
 from rt_predictor_client import Client
-from servers import empty, mlserver, mlserver_request, ours, peer_environment
+from servers import empty, gate, mlserver, mlserver_request, nginx, ours, peer_environment
 from serving_jobs import Asked
 
 PREDICT = "/rtpredictor.v1.PredictionService/Predict"
@@ -187,32 +187,39 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
 
 
 def overload(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Measure what becomes of several times more calls than the service can answer, and of those after them."""
+    """Measure what becomes of several times more calls than can be answered, and of those after them."""
+    with ours(setting.models, setting.work, forecast_cache_entries=0) as address:
+        yield from _overloaded("overload", setting, address)
+        if nginx() is None:
+            print("nginx: not found; overload is measured without it")
+            return
+        with gate(address, setting.work) as outside:
+            yield from _overloaded("overload, nginx before it", setting, outside)
+
+
+def _overloaded(case: str, setting: Setting, address: str) -> Iterator[dict[str, Any]]:
     jobs = setting.asked.one_by_one()
+    few = setting.load(address, PREDICT, jobs, rate=RATE)
     heard: dict[str, list[Heard]] = {"quiet": [], "full": [], "over": []}
     recovered = []
-    with ours(setting.models, setting.work, forecast_cache_entries=0) as address:
-        one = setting.load(address, PREDICT, jobs)
-        for _ in range(setting.rounds):
-            heard["quiet"].append(flood(one, setting.work))
-            heard["full"].append(flood(setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT), setting.work))
-            far_more = setting.load(address, PREDICT, jobs, rate=OVERLOAD * heard["full"][-1].per_second)
-            heard["over"].append(flood(far_more, setting.work, (GOOD, REFUSED, CUT)))
-            last = max(heard["over"][-1].sent, default=0.0)
-            recovered.append(_recovery(flood(one, setting.work), last, middle(heard["quiet"], percent(99))))
-    quiet = middle(heard["quiet"], percent(99))
+    for _ in range(setting.rounds):
+        heard["quiet"].append(flood(few, setting.work))
+        heard["full"].append(flood(setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT), setting.work))
+        far_more = setting.load(address, PREDICT, jobs, rate=OVERLOAD * heard["full"][-1].per_second)
+        heard["over"].append(flood(far_more, setting.work, (GOOD, REFUSED, CUT)))
+        last = max(heard["over"][-1].sent, default=0.0)
+        recovered.append(_recovery(flood(few, setting.work), last, middle(heard["quiet"], percent(99))))
+    quiet, full = middle(heard["quiet"], percent(99)), middle(heard["full"], rate)
     sent = middle(heard["over"], lambda one: one.calls.total() / one.seconds)
-    yield row("overload", "calls/s sent", sent, "what it can do", middle(heard["full"], rate))
-    yield row(
-        "overload", "calls/s answered", middle(heard["over"], rate), "what it can do", middle(heard["full"], rate)
-    )
+    yield row(case, "calls/s sent", sent, "what it can do", full)
+    yield row(case, "calls/s answered", middle(heard["over"], rate), "what it can do", full)
     for level in (50, 99):
-        yield row(
-            "overload", f"p{level} ms of answered calls", middle(heard["over"], percent(level)), "p99 unloaded", quiet
-        )
-    yield row("overload", "share refused", middle(heard["over"], lambda one: one.share(REFUSED)))
-    yield row("overload", "share cut off by the transport", middle(heard["over"], lambda one: one.share(CUT)))
-    yield row("overload", "seconds until p99 of before", float(np.median(recovered)))
+        answered = middle(heard["over"], percent(level))
+        yield row(case, f"p{level} ms of answered calls", answered, f"p99 at {RATE}/s", quiet)
+    yield row(case, "share refused", middle(heard["over"], lambda one: one.share(REFUSED)))
+    yield row(case, "p50 ms of refused calls", middle(heard["over"], lambda one: one.refused_ms(50)))
+    yield row(case, "share cut off by the transport", middle(heard["over"], lambda one: one.share(CUT)))
+    yield row(case, "seconds until p99 of before", float(np.median(recovered)))
 
 
 def transport(setting: Setting) -> Iterator[dict[str, Any]]:

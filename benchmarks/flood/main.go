@@ -36,12 +36,14 @@ type load struct {
 	Rate     float64  `json:"rate"`
 }
 
-// heard is what load.Heard takes: calls by status, and of the good ones when they were due and how long they took [s].
+// heard is what load.Heard takes: calls by status, of the good ones when they were due and how long they took [s], and
+// how long it took until others were refused [s].
 type heard struct {
 	lock    sync.Mutex
 	Calls   map[string]int `json:"calls"`
 	Sent    []float64      `json:"sent"`
 	Took    []float64      `json:"took"`
+	Refused []float64      `json:"refused"`
 	Seconds float64        `json:"seconds"`
 }
 
@@ -50,9 +52,12 @@ func (h *heard) take(code string, due time.Time) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	h.Calls[code]++
-	if code == "OK" {
+	switch code {
+	case "OK":
 		h.Sent = append(h.Sent, float64(due.UnixNano())/1e9)
 		h.Took = append(h.Took, took)
+	case "RESOURCE_EXHAUSTED":
+		h.Refused = append(h.Refused, took)
 	}
 }
 
@@ -109,7 +114,7 @@ func main() {
 	for i := range connections * warmUpCalls {
 		once(i)
 	}
-	result := &heard{Calls: map[string]int{}, Sent: []float64{}, Took: []float64{}}
+	result := &heard{Calls: map[string]int{}, Sent: []float64{}, Took: []float64{}, Refused: []float64{}}
 	var running sync.WaitGroup
 	begin := time.Now()
 	if asked.Rate > 0 {

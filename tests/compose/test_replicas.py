@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 
 import grpc
 import pytest
@@ -13,6 +14,8 @@ from stacks import JOB, Stack, docker, ended, eventually, inside, is_ready, load
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
+PREDICT = "/rtpredictor.v1.PredictionService/Predict"
+ADMITTED = 8
 ANSWERED = """
 from urllib.request import urlopen
 told = urlopen('http://localhost:8181/metrics').read().decode().splitlines()
@@ -23,7 +26,7 @@ print(sum(float(line.split()[-1]) for line in told if line.startswith('rtpredict
 @pytest.fixture(scope="module")
 def replicas(stack: Stack) -> Iterator[Stack]:
     """Return the stack with two APIs, Redis and a balancer instead of the one API."""
-    stack.made("start", RT_PREDICTOR_REPLICAS="2")
+    stack.made("start", RT_PREDICTOR_REPLICAS="2", RT_PREDICTOR_ADMITTED_CALLS=str(ADMITTED))
     yield stack
     stack.made("start")
 
@@ -36,10 +39,13 @@ def channel(replicas: Stack) -> Iterator[grpc.Channel]:
         yield opened
 
 
-def ask(channel: grpc.Channel, number: int) -> None:
+def question(number: int) -> prediction_service_pb2.PredictRequest:
     job = job_pb2.Job(user=f"user{number}", wallclock_req=3_600, nodes_req=1)
-    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    stub.Predict(prediction_service_pb2.PredictRequest(job=job), timeout=60)
+    return prediction_service_pb2.PredictRequest(job=job)
+
+
+def ask(channel: grpc.Channel, number: int) -> None:
+    prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(question(number), timeout=60)
 
 
 def answered(replicas: Stack) -> list[float]:
@@ -54,6 +60,24 @@ def test_calls_of_one_connection_are_shared_out(replicas: Stack, channel: grpc.C
     more = [now - then for now, then in zip(answered(replicas), before, strict=True)]
     assert sum(more) == 40
     assert min(more) >= 10
+
+
+def test_more_calls_than_are_admitted_are_refused_at_once(channel: grpc.Channel) -> None:
+    release = Event()
+
+    def held() -> Iterator[bytes]:
+        release.wait(60)
+        yield question(0).SerializeToString()
+
+    # a call whose message is still to come is in progress
+    calls = [channel.stream_unary(PREDICT).future(held(), timeout=60) for _ in range(ADMITTED + 1)]
+    try:
+        eventually(lambda: [call for call in calls if call.done()])
+        (refused,) = [call for call in calls if call.done()]
+    finally:
+        release.set()
+    assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert all(call.result() for call in calls if call is not refused)
 
 
 def test_what_one_was_told_all_know(replicas: Stack) -> None:

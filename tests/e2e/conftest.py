@@ -139,6 +139,12 @@ def wait_until(holds: Callable[[], bool], otherwise: Callable[[], str]) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[[Callable[[], bool], Callable[[], str]], None]:
+    """Return what polls until something holds."""
+    return wait_until
+
+
 @pytest.fixture(name="command")
 def command_fixture() -> Command:
     """Return what runs a console script to its end."""
