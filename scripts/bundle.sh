@@ -80,7 +80,8 @@ if [[ -n $images ]]; then
   say "the container images"
   mkdir "$folder/images"
   for part in api ui training; do
-    docker save "rt-predictor-$part:$version" | gzip >"$folder/images/rt-predictor-$part.tar.gz" ||
+    # as a plain archive: what reads Docker's archives without Docker may not unpack them
+    docker save "rt-predictor-$part:$version" >"$folder/images/rt-predictor-$part.tar" ||
       die "rt-predictor-$part:$version: no such image; run make build"
   done
 fi
