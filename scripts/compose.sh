@@ -22,6 +22,8 @@ readonly IMAGES="rt-predictor-training:$TAG rt-predictor-api:$TAG rt-predictor-u
 export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-rt-predictor} COMPOSE_DOCKER_CLI_BUILD=1
 # 0 builds without BuildKit
 export DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-1}
+# lists the models in the volume, by a program that the images hold: they have no shell
+readonly MANIFESTS='import glob; print(*sorted(glob.glob("/models/*/manifest.json")), sep="\n")'
 # the service that answers
 if [[ $REPLICAS -gt 1 ]]; then readonly FRONT=replica; else readonly FRONT=api; fi
 
@@ -107,7 +109,7 @@ wait_for() {
 
 wait_for_newest() { # until the model that was published last answers: a running API looks for new ones every few seconds
   local newest deadline=$((SECONDS + 20))
-  newest=$(compose exec -T "$FRONT" sh -c 'ls -d /models/*/manifest.json' </dev/null 2>/dev/null | tail -n 1) || return 0
+  newest=$(compose exec -T "$FRONT" python -c "$MANIFESTS" </dev/null 2>/dev/null | tail -n 1) || return 0
   newest=$(basename "$(dirname "$newest")")
   until compose exec -T "$FRONT" rtp model --json </dev/null 2>/dev/null | grep -qF "\"$newest\""; do
     [[ $SECONDS -lt $deadline ]] || { say "note: the API does not answer with model $newest; see make logs"; return; }
@@ -219,8 +221,7 @@ model() { # asks the volume itself, so that no limit of a service stands in the 
   local volume=${COMPOSE_PROJECT_NAME}_models
   # docker run would make a missing one
   docker volume inspect "$volume" >/dev/null 2>&1 || return 1
-  docker run --rm --network none -v "$volume:/models:ro" --entrypoint sh "rt-predictor-training:$TAG" \
-    -c 'ls /models/*/manifest.json' >/dev/null 2>&1
+  [[ -n $(docker run --rm --network none -v "$volume:/models:ro" --entrypoint python "rt-predictor-training:$TAG" -c "$MANIFESTS") ]]
 }
 
 predict() { # a first prediction, for a job like those in the log; the script goes to the client through its stdin

@@ -30,7 +30,11 @@ print(*(caption.value for caption in page.caption))
 """
 """Opens the first page in the UI's container, and prints its small print, where the state of the service stands."""
 
-KILL = "kill -KILL $(cat /proc/1/task/1/children)"
+KILL = """
+import os, pathlib, signal
+for child in pathlib.Path("/proc/1/task/1/children").read_text().split():
+    os.kill(int(child), signal.SIGKILL)
+"""
 """Kills what the first process of a container started: an engine does not restart what it is told to kill itself."""
 
 
@@ -38,6 +42,16 @@ def docker(*words: str, **options: Any) -> str:
     done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout.strip()
+
+
+def inside(container: str, code: str) -> str:
+    """Run Python in a container, as the images have no shell; return what it prints."""
+    return docker("exec", container, "python", "-c", code)
+
+
+def is_ready(container: str) -> bool:
+    """Return what an API's own check says."""
+    return not subprocess.run(["docker", "exec", container, "rt-predictor-api", "ready"], check=False).returncode
 
 
 def logged(container: str) -> str:
@@ -161,7 +175,7 @@ class Stack:
 
     def page(self) -> str:
         """Return the small print of the UI's first page."""
-        return docker("exec", self.container("ui"), "python", "-c", PAGE)
+        return inside(self.container("ui"), PAGE)
 
     def metrics(self) -> dict[str, float]:
         """Return the API's series."""
@@ -179,7 +193,7 @@ class Stack:
 
     def versions(self) -> list[str]:
         """Return the models' versions, oldest first."""
-        return sorted(docker("exec", self.container("api"), "ls", "/models").split())
+        return sorted(inside(self.container("api"), "import os; print(*os.listdir('/models'))").split())
 
 
 @dataclass

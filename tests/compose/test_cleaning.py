@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from stacks import JOB, TAG, Stack, docker
+from stacks import JOB, Stack, docker
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 COPY = "cp -a /from/models/. /to/models && cp -a /from/kernels/. /to/kernels"
+BASE = "python:3.11-slim-bookworm"
+"""What the images are built on: it has a shell."""
 
 
 @pytest.fixture
@@ -24,14 +26,13 @@ def own(stack: Stack, new_stack: Callable[[str], Stack]) -> Stack:
         for name in ("models", "kernels")
         for word in ("-v", f"{stack.name}_{name}:/from/{name}:ro", "-v", f"{own.name}_{name}:/to/{name}")
     ]
-    docker("run", "--rm", "--user", "0", "--entrypoint", "sh", *volumes, f"rt-predictor-api:{TAG}", "-c", COPY)
+    docker("run", "--rm", *volumes, BASE, "sh", "-c", COPY)
     return own
 
 
 def test_clean_and_clean_all_remove_what_they_say_and_nothing_else(own: Stack, stack: Stack) -> None:
     foreign_volume = docker("volume", "create", f"{own.name}-foreign")
-    image = f"rt-predictor-api:{TAG}"
-    foreign = docker("run", "-d", "--entrypoint", "sleep", "-v", f"{foreign_volume}:/kept", image, "600")
+    foreign = docker("run", "-d", "-v", f"{foreign_volume}:/kept", BASE, "sleep", "600")
     keep = own.folder / "models" / "mine.txt"
     keep.parent.mkdir()
     keep.write_text("a folder of local processes is not Compose's", encoding="utf-8")

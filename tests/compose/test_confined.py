@@ -13,19 +13,26 @@ import pytest
 
 import manifests
 from manifests import Document
+from stacks import docker, inside
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 TAG = "confined-test"
+TOUCH = """
+try:
+    open("/opt/x", "w")
+except OSError as error:
+    print(error)
+"""
+TRAIN = """
+import os, subprocess
+subprocess.run(["rt-predictor-synthesize", "--rows", "600", "--out", "/tmp/jobs.parquet"], check=True)
+words = ["--data", "/tmp/jobs.parquet", "--models", "/models", "--profile", "quick", "--memory", "2"]
+os.execvp("rt-predictor-train", ["rt-predictor-train", *words])
+"""
 
 Start = Callable[..., str]
-
-
-def docker(*words: str) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
 
 
 def until(condition: Callable[[], Any], what: Callable[[], str], seconds: float = 180.0) -> None:
@@ -100,10 +107,9 @@ def test_the_api_answers_its_probes(start: Start) -> None:
     assert runs(api), said(api)
     asked = subprocess.run(["docker", "exec", api, "rtp", "health"], capture_output=True, text=True, check=False)
     assert asked.stdout.startswith("NOT_SERVING"), "it waits for a model: " + asked.stderr
-    touched = subprocess.run(["docker", "exec", api, "touch", "/opt/x"], capture_output=True, text=True, check=False)
-    assert "Read-only" in touched.stderr
-    assert docker("exec", api, "id", "-u") == "10001"
-    assert "CapEff:\t0000000000000000" in docker("exec", api, "cat", "/proc/1/status")
+    assert "Read-only" in inside(api, TOUCH)
+    assert inside(api, "import os; print(os.getuid())") == "10001"
+    assert "CapEff:\t0000000000000000" in inside(api, "print(open('/proc/1/status').read())")
 
 
 def test_the_pages_answer_their_probes(start: Start) -> None:
@@ -118,7 +124,6 @@ def test_the_pages_answer_their_probes(start: Start) -> None:
 
 
 def test_training_writes_where_it_may(start: Start) -> None:
-    words = "rt-predictor-synthesize --rows 600 --out /tmp/jobs.parquet && rt-predictor-train --data /tmp/jobs.parquet"
-    training = start("training", "-c", f"{words} --models /models --profile quick --memory 2", entrypoint="sh")
+    training = start("training", "-c", TRAIN, entrypoint="python")
     until(lambda: not runs(training), lambda: said(training), 600)
     assert "published /models/" in said(training)

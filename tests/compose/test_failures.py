@@ -9,9 +9,18 @@ import pytest
 
 from rt_predictor_client import Client, Unreachable
 from rt_predictor_formats.errors import Problem
-from stacks import JOB, KILL, TAG, Stack, docker, ended, eventually, load, logged
+from stacks import JOB, KILL, TAG, Stack, docker, ended, eventually, inside, is_ready, load, logged
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+FILL = """
+with open("/history/fill", "wb", buffering=0) as file:
+    try:
+        while file.write(bytes(1024)):
+            pass
+    except OSError as error:
+        print(error)
+"""
 
 
 def test_what_was_acknowledged_outlives_a_killed_api(stack: Stack) -> None:
@@ -26,7 +35,7 @@ def test_what_was_acknowledged_outlives_a_killed_api(stack: Stack) -> None:
             acknowledged.append(event)
 
         with load(report) as reports:
-            docker("exec", api, "sh", "-c", KILL)
+            inside(api, KILL)
             eventually(lambda: int(docker("inspect", "-f", "{{.RestartCount}}", api)), lambda seen: seen > restarts)
             before = len(acknowledged)
             eventually(lambda: len(acknowledged), lambda seen: seen > before + 20)
@@ -52,7 +61,7 @@ def small(stack: Stack) -> Iterator[tuple[str, Client]]:
     volumes = [word for mount in mounts for word in ("-v", mount)]
     container = docker("run", "-d", *options, *volumes, f"rt-predictor-api:{TAG}")
     try:
-        eventually(lambda: docker("exec", container, "sh", "-c", "rt-predictor-api ready && echo yes || true"))
+        eventually(lambda: is_ready(container))
         address = docker("port", container, "50051").splitlines()[0]
         with Client(address, timeout_seconds=60, breaker=None) as client:
             yield container, client
@@ -66,7 +75,7 @@ def test_a_full_disk_refuses_reports_and_spoils_nothing(small: tuple[str, Client
     events = [ended(f"full{number}", f"user{number % 7}") for number in range(3_000)]
     parts = [events[begin : begin + 100] for begin in range(0, len(events), 100)]
     assert client.report(parts[0]).accepted == 100
-    docker("exec", container, "sh", "-c", "dd if=/dev/zero of=/history/fill bs=1k 2>/dev/null || true")
+    inside(container, FILL)
     kept = list(parts[0])
     refusal = None
     for part in parts[1:]:
@@ -80,8 +89,8 @@ def test_a_full_disk_refuses_reports_and_spoils_nothing(small: tuple[str, Client
     assert refusal.code == "HISTORY_NOT_WRITABLE"
     assert "full" in logged(container), "who called is told no more than the code"
     assert client.predict({**JOB, "user": "user1"}).degraded is None
-    docker("exec", container, "rm", "/history/fill")
+    inside(container, "import os; os.remove('/history/fill')")
     look = "import sqlite3; print(*sqlite3.connect('/history/journal.sqlite3').execute('PRAGMA integrity_check'))"
-    assert "ok" in docker("exec", container, "python", "-c", look)
+    assert "ok" in inside(container, look)
     assert client.report(kept).duplicates == len(kept)
     assert client.report([ended("afterwards")]).accepted == 1

@@ -9,7 +9,7 @@ import pytest
 
 from rt_predictor_client import Unreachable
 from rtpredictor.v1 import job_pb2, prediction_service_pb2, prediction_service_pb2_grpc
-from stacks import JOB, Stack, docker, ended, eventually, load, logged
+from stacks import JOB, Stack, docker, ended, eventually, inside, is_ready, load, logged
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -43,7 +43,7 @@ def ask(channel: grpc.Channel, number: int) -> None:
 
 
 def answered(replicas: Stack) -> list[float]:
-    return [float(docker("exec", one, "python", "-c", ANSWERED)) for one in replicas.all_of("replica")]
+    return [float(inside(one, ANSWERED)) for one in replicas.all_of("replica")]
 
 
 def test_calls_of_one_connection_are_shared_out(replicas: Stack, channel: grpc.Channel) -> None:
@@ -81,7 +81,7 @@ def test_an_api_that_is_stopped_under_load_loses_not_one_call(replicas: Stack) -
             calls.goes_on(100)
             assert docker("inspect", "-f", "{{.State.ExitCode}}", leaving) == "0"
             docker("start", leaving)
-            eventually(lambda: docker("exec", leaving, "sh", "-c", "rt-predictor-api ready && echo yes || true"))
+            eventually(lambda: is_ready(leaving))
             calls.goes_on(100)
         assert calls.failed == []
 

@@ -3,7 +3,7 @@
 # sources of Cython, and the parts of Arrow for storage services that we do not read. What is left must still be whole:
 # the images' tests train, serve and show with it.
 #
-#   scripts/slim.sh ENVIRONMENT
+#   scripts/image/slim.sh ENVIRONMENT
 set -eu
 cd "$1"/lib/python3*/site-packages
 
@@ -15,3 +15,5 @@ done
 rm -rf pyarrow/include pyarrow/src
 # for notebooks: CatBoost's and Streamlit's widgets import them when they are drawn, and only then
 rm -rf plotly _plotly_utils pydeck/nbextension
+cd - >/dev/null
+"$1"/bin/python "$(dirname "$0")"/shrink_libraries.py "$1"
