@@ -129,13 +129,17 @@ def _kept(kept: Any) -> str:
 
 def guarded(run: Callable[[Event], None]) -> None:
     """Run with an event that SIGTERM and SIGINT set; a Problem becomes one line and status 1 or ``MISCONFIGURED``."""
+    from rt_predictor_core.compiled import unkept
     from rt_predictor_formats.errors import Problem
 
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run(stop)
+        try:
+            run(stop)
+        except RuntimeError as error:
+            raise unkept(error) from error
     except Problem as problem:
         click.echo(f"error: {problem}", err=True)
         sys.exit(MISCONFIGURED if problem.code in _OF_SETTINGS else 1)
