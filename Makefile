@@ -95,7 +95,7 @@ test-compose: environment ## end to end in containers: build, train, predict, re
 test-browser: environment ## the pages in a real Chromium
 	@scripts/suite.sh browser $(ARGS)
 
-test-offline: environment ## a bundle installs, serves and predicts without a network
+test-offline: environment ## a bundle installs, serves and predicts without a network; as root also on a machine that systemd boots
 	@$(PYTEST) -n0 -m offline tests/offline $(ARGS)
 
 bundle: environment ## one archive that installs everything without a network, in dist/ (ARGS="--models models")

@@ -45,10 +45,12 @@ accepted() { # the kinds of wheels that the target takes, as pip wants them: eac
 
 download() { # download NAME: what requirements/NAME.txt names, each file compared with its hash
   cp "requirements/$1.txt" "$folder/requirements/"
+  # the target may have another patch release of Python than this machine, and want what is left out here
+  sed "s/python_full_version [<>=!]* '[0-9.]*'/python_version >= '3'/" "requirements/$1.txt" >"$work/$1.txt"
   # several words
   # shellcheck disable=SC2046
   "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
-    $(accepted) -r "requirements/$1.txt" -d "$folder/wheels" ||
+    $(accepted) -r "$work/$1.txt" -d "$folder/wheels" ||
     die "requirements/$1.txt: cannot be downloaded; is the index reachable? A library may have no wheel for so old a C library: GLIBC=2.34 scripts/bundle.sh"
 }
 
@@ -78,7 +80,8 @@ if [[ -n $images ]]; then
   say "the container images"
   mkdir "$folder/images"
   for part in api ui training; do
-    docker save "rt-predictor-$part:$version" | gzip >"$folder/images/rt-predictor-$part.tar.gz" ||
+    # as a plain archive: what reads Docker's archives without Docker may not unpack them
+    docker save "rt-predictor-$part:$version" >"$folder/images/rt-predictor-$part.tar" ||
       die "rt-predictor-$part:$version: no such image; run make build"
   done
 fi
@@ -89,7 +92,8 @@ printf '%s\n' "$parts" >"$folder/PARTS"
 install -m 755 scripts/bundle/install.sh "$folder/install.sh"
 (cd "$folder" && find . -type f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
 say "packing"
-tar -C "$work" -czf "$out/.$name.tar.gz" "$name"
+# wheels are packed already
+tar -C "$work" -c "$name" | gzip -1 >"$out/.$name.tar.gz"
 mv "$out/.$name.tar.gz" "$out/$name.tar.gz"
 (cd "$out" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
 say "$out/$name.tar.gz ($(du -h "$out/$name.tar.gz" | cut -f1))"

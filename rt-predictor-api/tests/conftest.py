@@ -351,7 +351,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 def refused(environment: dict[str, str]) -> Callable[..., str]:
     """Runs the command, which must fail, and returns its one line of error."""
 
-    def run(*arguments: str, **changes: str) -> str:
+    def run(*arguments: str, status: int = 1, **changes: str) -> str:
         ended = subprocess.run(
             [sys.executable, "-m", "rt_predictor_api", *arguments],
             env=environment | changes,
@@ -360,7 +360,7 @@ def refused(environment: dict[str, str]) -> Callable[..., str]:
             timeout=120,
             check=False,
         )
-        assert ended.returncode == 1
+        assert ended.returncode == status
         assert ended.stdout == ""
         (line,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
         assert line.startswith("error: ")

@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
+from rt_predictor_api.main import MISCONFIGURED
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest, PredictStreamRequest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,10 +140,10 @@ def test_a_history_that_cannot_be_written_is_named(refused: Any, tmp_path: Path)
 
 
 def test_a_bad_setting_is_named(refused: Any) -> None:
-    line = refused(RT_PREDICTOR_DEFAULT_RISK="2")
+    line = refused(status=MISCONFIGURED, RT_PREDICTOR_DEFAULT_RISK="2")
     assert "RT_PREDICTOR_DEFAULT_RISK" in line
     assert line.endswith("[SETTING_INVALID]")
-    line = refused(RT_PREDICTOR_REDIS_URL="http://user:secret@host")
+    line = refused(status=MISCONFIGURED, RT_PREDICTOR_REDIS_URL="http://user:secret@host")
     assert "RT_PREDICTOR_REDIS_URL: no address of a Redis" in line
     assert "secret" not in line
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rt_predictor_api.main import MISCONFIGURED
 from rt_predictor_api.security.listening import check, is_loopback, reflects
 from rt_predictor_api.settings import read
 from rt_predictor_formats.errors import Problem
@@ -79,7 +80,7 @@ def test_half_a_pair_is_refused_even_here(given: dict[str, Any], lacks: str) -> 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_service_itself_refuses(refused: Any, workers: str) -> None:
-    line = refused("--host", EVERYWHERE, "--workers", workers)
+    line = refused("--host", EVERYWHERE, "--workers", workers, status=MISCONFIGURED)
     assert "RT_PREDICTOR_HOST=0.0.0.0" in line
     assert line.endswith("[INSECURE_LISTEN]")
 

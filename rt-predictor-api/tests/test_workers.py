@@ -14,6 +14,7 @@ import grpc
 import psutil
 import pytest
 
+from rt_predictor_api.main import MISCONFIGURED
 from rtpredictor.v1.history_service_pb2 import ReportJobsRequest
 from rtpredictor.v1.history_service_pb2_grpc import HistoryServiceStub
 from rtpredictor.v1.prediction_service_pb2 import PredictRequest
@@ -155,4 +156,4 @@ def test_two_services_never_share_a_port(start: Callable[..., Any], refused: Any
 
 def test_what_keeps_the_first_worker_from_beginning_ends_the_service(refused: Any, tmp_path: Path) -> None:
     assert refused("--workers", "2", "--models", str(tmp_path / "none")).endswith("[NO_MODEL]")
-    assert refused("--workers", "0").endswith("[SETTING_INVALID]")
+    assert refused("--workers", "0", status=MISCONFIGURED).endswith("[SETTING_INVALID]")

@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 say() { printf 'install: %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-readonly DEFAULT=/opt/rt-predictor STATE=/var/lib/rt-predictor
+readonly DEFAULT=/opt/rt-predictor STATE=/var/lib/rt-predictor SETTINGS=/etc/rt-predictor
 prefix=$DEFAULT parts=$(<PARTS) systemd=""
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -81,8 +81,10 @@ if [[ -n $systemd ]]; then
   install -m 644 -D systemd/rt-predictor.sysusers /usr/lib/sysusers.d/rt-predictor.conf
   systemd-sysusers rt-predictor.conf
   for unit in systemd/*.service systemd/*.timer; do install -m 644 "$unit" /etc/systemd/system/; done
+  # certificates and tokens lie there: the services read them, and change nothing
+  install -d -o root -g rt-predictor -m 750 "$SETTINGS"
+  install -d -o rt-predictor -g rt-predictor -m 750 "$STATE" "$STATE/models" "$STATE/log"
   if [[ -d models ]]; then
-    install -d -o rt-predictor -g rt-predictor -m 750 "$STATE" "$STATE/models"
     for model in models/*/; do
       model=$(basename "$model")
       [[ -e $STATE/models/$model ]] && continue
@@ -94,4 +96,8 @@ if [[ -n $systemd ]]; then
   systemctl daemon-reload
   say "start them with: systemctl enable --now rt-predictor-api rt-predictor-ui rt-predictor-training.timer"
 fi
+case " $parts " in *" training "*)
+  "$target/bin/python" -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null ||
+    say "libgomp.so.1: not found, and training cannot run without it; install it (Debian: libgomp1, Rocky: libgomp)" ;;
+esac
 say "$prefix is $version; older versions beside it may be removed: ls -d $prefix-*"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+from made import run
 
 pytestmark = [pytest.mark.offline, pytest.mark.timeout(900)]
 
@@ -25,7 +23,9 @@ try:
     socket.create_connection(("192.0.2.1", 80), timeout=2)
 except OSError as error:
     print(json.dumps({"network": str(error)}))
-subprocess.run([bundle / "install.sh", "--prefix", prefix], check=True, stdout=sys.stderr)
+subprocess.run(
+    [bundle / "install.sh", "--prefix", prefix, "--parts", "api client"], check=True, stdout=sys.stderr
+)
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:  # loopback is down in a new namespace: SIOCSIFFLAGS
     fcntl.ioctl(own, 0x8914, struct.pack("16sH14x", b"lo", 0x1 | 0x40))
 clean = {name: value for name, value in os.environ.items() if not name.startswith(("RT_PREDICTOR_", "PYTHON"))}
@@ -47,31 +47,6 @@ finally:
     service.terminate()
     service.wait(60)
 """
-
-
-def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An unpacked bundle of API and client with a trained model."""
-    folder = tmp_path_factory.mktemp("bundle")
-    log = folder / "log.parquet"
-    for command in (
-        [BIN / "rt-predictor-synthesize", "--rows", "3000", "--out", log],
-        [BIN / "rt-predictor-train", "--data", log, "--models", folder / "models", "--profile", "quick"],
-        [ROOT / "scripts/bundle.sh", "--out", folder, "--parts", "api client", "--models", folder / "models"],
-    ):
-        done = run(*command)
-        assert done.returncode == 0, done.stderr
-    (archive,) = folder.glob("*.tar.gz")
-    said = run("sha256sum", "--check", f"{archive.name}.sha256", cwd=folder)
-    assert said.returncode == 0, said.stderr
-    with tarfile.open(archive) as opened:
-        opened.extractall(folder / "there")  # noqa: S202 # our own; the argument that makes it safe is not in each 3.11
-    (unpacked,) = (folder / "there").iterdir()
-    return unpacked
 
 
 def test_it_installs_serves_and_predicts_without_a_network(bundle: Path, tmp_path: Path) -> None:
@@ -108,13 +83,27 @@ def test_a_changed_file_is_found_before_anything_is_installed(bundle: Path, tmp_
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(("--parts", "ui"), "not in this bundle"), (("--no-such",), "unknown option"), (("--prefix", "/proc/x"), "/proc")],
+    [
+        (("--parts", "gui"), "not in this bundle"),
+        (("--no-such",), "unknown option"),
+        (("--prefix", "/proc/x"), "/proc"),
+    ],
 )
 def test_what_cannot_be_is_said(bundle: Path, arguments: tuple[str, ...], words: str) -> None:
     done = run(bundle / "install.sh", *arguments)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert words in done.stderr
+
+
+def test_the_wheels_are_those_of_any_patch_release(bundle: Path) -> None:
+    bounded = re.findall(
+        r"^([\w-]+)==\S+ ;.*python_full_version",
+        "\n".join(path.read_text("utf-8") for path in (bundle / "requirements").iterdir()),
+        re.MULTILINE,
+    )
+    assert bounded, "no library depends on the patch release any more: leave out what bundle.sh does about it"
+    assert [name for name in bounded if not list((bundle / "wheels").glob(f"{name.replace('-', '_')}-*.whl"))] == []
 
 
 def test_another_python_is_refused(bundle: Path, tmp_path: Path) -> None:

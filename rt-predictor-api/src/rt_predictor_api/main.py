@@ -18,6 +18,12 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 _PATH = click.Path(path_type=Path)
 
+MISCONFIGURED = 78
+"""Exit status, EX_CONFIG of sysexits.h: what starts the service need not try again before somebody mends a setting."""
+
+_OF_SETTINGS = {"SETTING_INVALID", "INSECURE_LISTEN", "CERTIFICATE_INVALID", "ACCESS_INVALID", "FILE_UNREADABLE"}
+"""Problems that the same settings, with the same files, have at each start."""
+
 
 @click.group(invoke_without_command=True, context_settings={"max_content_width": 120})
 @click.option("--models", type=_PATH, help="Folder of the models; the newest valid one answers.  [default: models]")
@@ -122,17 +128,21 @@ def _kept(kept: Any) -> str:
 
 
 def guarded(run: Callable[[Event], None]) -> None:
-    """Run with an event that SIGTERM and SIGINT set; a Problem becomes one line and status 1."""
+    """Run with an event that SIGTERM and SIGINT set; a Problem becomes one line and status 1 or ``MISCONFIGURED``."""
+    from rt_predictor_core.compiled import unkept
     from rt_predictor_formats.errors import Problem
 
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run(stop)
+        try:
+            run(stop)
+        except RuntimeError as error:
+            raise unkept(error) from error
     except Problem as problem:
         click.echo(f"error: {problem}", err=True)
-        sys.exit(1)
+        sys.exit(MISCONFIGURED if problem.code in _OF_SETTINGS else 1)
 
 
 def _serve(flags: dict[str, Any], stop: Event) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 from rich.console import Console
 
+from rt_predictor_core.compiled import unkept
 from rt_predictor_formats.errors import Problem
 from rt_predictor_training.progress import Bars
 
@@ -28,7 +29,10 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            try:
+                return command(*args, **kwargs)
+            except RuntimeError as error:
+                raise unkept(error) from error
         except Problem as problem:
             click.echo(f"error: {problem}", err=True)
             sys.exit(1)
