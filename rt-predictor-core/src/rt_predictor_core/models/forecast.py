@@ -93,9 +93,8 @@ class Forecasts:
         """Return all that is said of the jobs at an accepted ``risk``, in (0, 1), for less than piece by piece."""
         if self.elapsed is not None:
             return Told(self.quantiles, self.median, self.interval, self.most_likely, self.wallclock(risk))
-        middle, elapsed = int(self.levels.searchsorted(0.5)), np.zeros(len(self))
-        parts = (self.levels, self.free, self.limit, self.plain, self.read, self.usual, self.wallclock_req, elapsed)
-        return Told(*_told(risk, middle, *parts))
+        parts = (self.levels, self.free, self.limit, self.plain, self.read, self.usual, self.wallclock_req)
+        return Told(*_told(risk, *parts))
 
     @property
     def most_likely(self) -> np.ndarray:
@@ -369,7 +368,6 @@ def _wallclocks(
 @njit(cache=True, nogil=True)
 def _told(  # noqa: PLR0913, PLR0917
     risk: float,
-    middle: int,
     levels: np.ndarray,
     free: np.ndarray,
     limit: np.ndarray,
@@ -377,13 +375,13 @@ def _told(  # noqa: PLR0913, PLR0917
     read: np.ndarray,
     usual: np.ndarray,
     wallclock_req: np.ndarray,
-    elapsed: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return ``Told`` of jobs before they start."""
+    elapsed = np.zeros(len(free))
     told = quantiles(levels.reshape(1, -1), levels, free, limit, elapsed)
     return (
         told,
-        told[:, middle].copy(),
+        told[:, np.searchsorted(levels, 0.5)].copy(),
         _intervals(read, levels, plain, limit, elapsed),
         _likeliest(usual, levels, free, limit),
         _wallclocks(risk, read, levels, plain, limit, wallclock_req, elapsed),
