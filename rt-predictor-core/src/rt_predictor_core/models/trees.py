@@ -17,7 +17,7 @@ from numba import njit
 
 from rt_predictor_core.features.table import NAMES
 from rt_predictor_core.models.arrays import LARGEST_ANSWER, Flat, held, within
-from rt_predictor_core.models.walk import Packed, Trees, double, pack, walk
+from rt_predictor_core.models.walk import Trees, double, pack, walk
 
 MOST_QUESTIONS = 24
 """Of one oblivious tree: it has a leaf for each combination of answers."""
@@ -114,8 +114,8 @@ class BinaryForest(Flat):
         self._packed  # noqa: B018 - packing finds nodes in a circle
 
     @cached_property
-    def _packed(self) -> Packed:
-        return pack(Trees(**{name: getattr(self, name) for name in Trees._fields}))
+    def _packed(self) -> tuple[np.ndarray, ...]:
+        return tuple(pack(Trees(**{name: getattr(self, name) for name in Trees._fields})))
 
 
 @dataclass(frozen=True)
