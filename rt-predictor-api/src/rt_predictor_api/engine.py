@@ -255,9 +255,9 @@ class Engine:
         return self._replica
 
     def _count(self, forecasts: Forecasts, *, stale: bool) -> None:
-        for tier, jobs in enumerate(np.bincount(forecasts.tier, minlength=len(TIERS)).tolist()):
-            if jobs:
-                self._metrics.count(metrics.FORECASTS, TIERS[tier], by=jobs)
+        tiers = forecasts.tier.tolist()
+        for tier in set(tiers):
+            self._metrics.count(metrics.FORECASTS, TIERS[tier], by=tiers.count(tier))
         if stale:
             self._metrics.count(metrics.DEGRADED, "history_unavailable", by=len(forecasts))
         unlimited = int(np.count_nonzero(np.isnan(forecasts.wallclock_req)))

@@ -115,6 +115,18 @@ def test_a_forest_without_some_levels_says_the_same_at_the_others(seed: int) -> 
     np.testing.assert_array_equal(some[:, ~wanted], np.tile(whole.base[~wanted], (7, 1)))
 
 
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, st.lists(st.sampled_from([0, 1, 20]), min_size=1, max_size=4), st.sampled_from([1, 7, 64]))
+def test_forests_side_by_side_say_what_each_says_alone(seed: int, trees: list[int], jobs: int) -> None:
+    random = np.random.default_rng(seed)
+    forests = [forest(random, some, 5, levels) for levels, some in enumerate(trees, 1)]
+    table = rows(random, jobs, 5)
+    together = BinaryForest.side_by_side(forests)
+    np.testing.assert_array_equal(together.evaluate(table), np.hstack([one.evaluate(table) for one in forests]))
+    # all that is known of them, types and forms: as if they had been read
+    BinaryForest.from_arrays(together.arrays())
+
+
 def test_nodes_that_lead_in_a_circle_are_refused() -> None:
     good = forest(np.random.default_rng(1), 5, 5, 1)
     assert good.left.max() > 0
@@ -231,8 +243,11 @@ def test_trees_that_nobody_hears_change_nothing(seed: int) -> None:
     }
     heard = random.random((3, 6)) < 0.5
     weights = dict(zip(members, heard / 3.0, strict=True))
-    model = Forecaster(LEVELS, members, weights, members["one"], Calibration(LEVELS), target)
+    chance = forest(random, 20, len(NAMES), 1)
+    model = Forecaster(LEVELS, members, weights, chance, Calibration(LEVELS), target)
     table = np.abs(random.normal(8.0, 3.0, (9, len(NAMES)))).astype(np.float32)
     table[::2] = np.nan
     expected = monotone(blend([member.evaluate(table) for member in members.values()], heard))
-    np.testing.assert_array_equal(model.raw(table), expected)
+    said = model.said(table)
+    np.testing.assert_array_equal(said.raw, expected)
+    np.testing.assert_array_equal(said.log_odds, chance.evaluate(table)[:, 0])

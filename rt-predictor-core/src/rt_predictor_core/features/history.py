@@ -223,17 +223,23 @@ def read_row(asked: Asked, i: int, state: Statistics, nearby: Nearby, queue: Que
 
 @njit(cache=True, nogil=True)
 def read_many(
-    asked: Asked,
-    state: Statistics,
-    nearby: Nearby,
-    queue: Queue,
+    asked: tuple[np.ndarray, ...],
+    state: tuple[np.ndarray, ...],
+    nearby: tuple[np.ndarray, ...],
+    queue: tuple[np.ndarray, ...],
     out: np.ndarray,
     tier: np.ndarray,
     jobs: np.ndarray,
 ) -> None:
-    """Read each of ``n`` jobs: ``out`` float32[n, len(FEATURES)], ``tier`` uint8[n], ``jobs`` uint32[n]."""
-    for i in range(len(asked.submit)):
-        tier[i], jobs[i] = read_row(asked, i, state, nearby, queue, out[i])
+    """Read each of ``n`` jobs: ``out`` float32[n, len(FEATURES)], ``tier`` uint8[n], ``jobs`` uint32[n].
+
+    Takes what ``read_row`` does, as plain tuples: of named ones numba looks up the type at each call, which takes as
+    long as the reading of a row.
+    """
+    jobs_asked, known = Asked(*asked), Statistics(*state)
+    people, waiting = Nearby(*nearby), Queue(*queue)
+    for i in range(len(out)):
+        tier[i], jobs[i] = read_row(jobs_asked, i, known, people, waiting, out[i])
 
 
 @njit(cache=True, nogil=True)

@@ -29,7 +29,7 @@ _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
 @njit(cache=True, nogil=True)
 def fill(numbers: np.ndarray, submit_time: np.ndarray, out: np.ndarray) -> None:
-    """Write the features of each request into ``out``, float32[n, len(FEATURES)]; NaN where unknown.
+    """Write the features of each request into the first columns of ``out``, float32[n, features]; NaN where unknown.
 
     Row by row in plain arithmetic, so that one row and a million give the same bits.
     """

@@ -53,11 +53,9 @@ class HistoryRows:
     @classmethod
     def empty(cls, rows: int) -> HistoryRows:
         """Return rows that know nothing: what is left when the history cannot be read."""
-        return cls(
-            np.full((rows, len(history.FEATURES)), np.nan, np.float32),
-            np.zeros(rows, np.uint8),
-            np.zeros(rows, np.uint32),
-        )
+        features = np.empty((rows, len(history.FEATURES)), np.float32)
+        features.fill(np.nan)
+        return cls(features, np.zeros(rows, np.uint8), np.zeros(rows, np.uint32))
 
     def take(self, rows: np.ndarray | slice) -> HistoryRows:
         """Return the rows that an index array, a mask or a slice selects."""
@@ -72,6 +70,6 @@ def used_columns(*, queued: bool) -> int:
 def assemble(requests: Requests, rows: HistoryRows) -> np.ndarray:
     """Return the feature table, float32[n, len(NAMES)]."""
     table = np.empty((len(requests), len(NAMES)), np.float32)
-    request.fill(requests.numbers, requests.submit_time, table[:, : len(request.FEATURES)])
+    request.fill(requests.numbers, requests.submit_time, table)
     table[:, len(request.FEATURES) :] = rows.features
     return table

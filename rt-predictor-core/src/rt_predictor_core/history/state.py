@@ -109,8 +109,9 @@ class State:
     def read(self, requests: Requests) -> HistoryRows:
         """Return what is known of each request as of its submit time."""
         rows = HistoryRows.empty(len(requests))
-        asked = asked_of(requests)
-        kernel.read_many(asked, self._statistics, self._nearby, self._queue, rows.features, rows.tier, rows.jobs)
+        asked, state = tuple(asked_of(requests)), tuple(self._statistics)
+        nearby, queue = tuple(self._nearby), tuple(self._queue)
+        kernel.read_many(asked, state, nearby, queue, rows.features, rows.tier, rows.jobs)
         return rows
 
     def replay(

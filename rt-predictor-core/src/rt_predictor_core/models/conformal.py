@@ -92,7 +92,7 @@ class Calibration:
 
     def at(self, tier: np.ndarray) -> np.ndarray:
         """Return the levels to read for jobs of the tiers, uint8[n]: float64[n, m]."""
-        return np.asarray(self.read[tier])
+        return self.read.take(tier, axis=0)
 
     def learn(self, tier: int, level_of_run: np.ndarray) -> None:
         """Take in at which levels of what was forecast before calibration a run time lay, float64[3]."""

@@ -93,9 +93,8 @@ class Forecasts:
         """Return all that is said of the jobs at an accepted ``risk``, in (0, 1), for less than piece by piece."""
         if self.elapsed is not None:
             return Told(self.quantiles, self.median, self.interval, self.most_likely, self.wallclock(risk))
-        middle, elapsed = int(self.levels.searchsorted(0.5)), np.zeros(len(self))
-        parts = (self.levels, self.free, self.limit, self.plain, self.read, self.usual, self.wallclock_req, elapsed)
-        return Told(*_told(risk, middle, *parts))
+        parts = (self.levels, self.free, self.limit, self.plain, self.read, self.usual, self.wallclock_req)
+        return Told(*_told(risk, *parts))
 
     @property
     def most_likely(self) -> np.ndarray:
@@ -155,31 +154,41 @@ class Forecaster:
     levels: np.ndarray
     members: Mapping[str, Forest]
     weights: Mapping[str, np.ndarray]
-    chance: Forest
+    chance: BinaryForest
     calibration: Calibration
     target: Target
 
-    def raw(self, table: np.ndarray) -> np.ndarray:
-        """Return the blended quantiles before calibration, float64[n, levels] in units of the target, rising."""
-        said = np.empty((len(self.members), len(table), len(self.levels)))
-        for place, member in zip(said, self._speakers, strict=True):
-            place[:] = member.evaluate(table)
-        return monotone(blend(said, self._heard))
+    def said(self, table: np.ndarray) -> Said:
+        """Return what the members say of the jobs of a feature table, float32[n, features]."""
+        walked, levels, first = self._walked.evaluate(table), len(self.levels), 0
+        said = np.empty((len(self.members), len(table), levels))
+        for place, member in zip(said, self.members.values(), strict=True):
+            if isinstance(member, BinaryForest):
+                place[:] = walked[:, first : first + levels]
+                first += levels
+            else:
+                place[:] = member.evaluate(table)
+        return Said(monotone(blend(said, self._heard)), np.ascontiguousarray(walked[:, first]))
 
     @cached_property
     def _heard(self) -> np.ndarray:
         return np.stack([self.weights[name] > 0.0 for name in self.members])
 
     @cached_property
-    def _speakers(self) -> list[Forest]:
-        """The members, without trees that nobody hears: where other trees are heard, which know every job."""
+    def _walked(self) -> BinaryForest:
+        """The binary members and ``chance``, which are walked in one go.
+
+        They are without trees that nobody hears: where other trees are heard, which know every job.
+        """
         members = list(self.members.values())
         trees = [isinstance(member, BinaryForest | ObliviousForest) for member in members]
         sure = self._heard[trees].any(axis=0)
-        return [
-            member.only(heard | ~sure) if isinstance(member, BinaryForest) else member
+        heard = [
+            member.only(heard | ~sure)
             for member, heard in zip(members, self._heard, strict=True)
+            if isinstance(member, BinaryForest)
         ]
+        return BinaryForest.side_by_side([*heard, self.chance])
 
     def forecast(self, requests: Requests, history: HistoryRows) -> Forecasts:
         """Forecast jobs from their requests and what the history says of them."""
@@ -191,8 +200,7 @@ class Forecaster:
 
     def told(self, inputs: Inputs) -> Forecasts:
         """Return the forecasts that follow from the inputs."""
-        said = Said(self.raw(inputs.table), self.chance.evaluate(inputs.table)[:, 0])
-        return self.finish(said, inputs.requests, inputs.history, inputs.read)
+        return self.finish(self.said(inputs.table), inputs.requests, inputs.history, inputs.read)
 
     def level_of(self, plain: np.ndarray, wallclock_req: np.ndarray, run: np.ndarray) -> np.ndarray:
         """Return what calibration learns from jobs that ended after ``run``, float64[n] in seconds: float64[n, 3].
@@ -360,7 +368,6 @@ def _wallclocks(
 @njit(cache=True, nogil=True)
 def _told(  # noqa: PLR0913, PLR0917
     risk: float,
-    middle: int,
     levels: np.ndarray,
     free: np.ndarray,
     limit: np.ndarray,
@@ -368,13 +375,13 @@ def _told(  # noqa: PLR0913, PLR0917
     read: np.ndarray,
     usual: np.ndarray,
     wallclock_req: np.ndarray,
-    elapsed: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return ``Told`` of jobs before they start."""
+    elapsed = np.zeros(len(free))
     told = quantiles(levels.reshape(1, -1), levels, free, limit, elapsed)
     return (
         told,
-        told[:, middle].copy(),
+        told[:, np.searchsorted(levels, 0.5)].copy(),
         _intervals(read, levels, plain, limit, elapsed),
         _likeliest(usual, levels, free, limit),
         _wallclocks(risk, read, levels, plain, limit, wallclock_req, elapsed),

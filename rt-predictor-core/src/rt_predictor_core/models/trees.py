@@ -7,16 +7,17 @@ library's own comparison into this one, missing values included.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numba import njit
 
 from rt_predictor_core.features.table import NAMES
 from rt_predictor_core.models.arrays import LARGEST_ANSWER, Flat, held, within
-from rt_predictor_core.models.walk import Packed, Trees, double, pack, walk
+from rt_predictor_core.models.walk import Trees, double, pack, walk
 
 MOST_QUESTIONS = 24
 """Of one oblivious tree: it has a leaf for each combination of answers."""
@@ -85,6 +86,19 @@ class BinaryForest(Flat):
         """Return float64[n, levels] for a feature table float32[n, features]."""
         return np.asarray(walk(table, self._packed, self.base))
 
+    @classmethod
+    def side_by_side(cls, forests: Sequence[Self]) -> Self:
+        """Return one forest that says what the forests say, one behind the other, to the bit: one walk is for less."""
+        told, nodes, leaves, levels = [], 0, 0, 0
+        for one in forests:
+            left, right, root = (
+                np.where(child < 0, child - leaves, child + nodes) for child in (one.left, one.right, one.root)
+            )
+            moved = replace(one, left=left, right=right, root=root, output=one.output + levels)
+            told.append(moved.arrays())
+            nodes, leaves, levels = nodes + len(one.feature), leaves + len(one.leaf), levels + len(one.base)
+        return cls(**{name: np.concatenate([arrays[name] for arrays in told]) for name in told[0]})
+
     def only(self, wanted: np.ndarray) -> BinaryForest:
         """Return the forest without the trees of levels that are not wanted, bool[levels]: those give their base."""
         kept = wanted[self.output]
@@ -100,8 +114,8 @@ class BinaryForest(Flat):
         self._packed  # noqa: B018 - packing finds nodes in a circle
 
     @cached_property
-    def _packed(self) -> Packed:
-        return pack(Trees(**{name: getattr(self, name) for name in Trees._fields}))
+    def _packed(self) -> tuple[np.ndarray, ...]:
+        return tuple(pack(Trees(**{name: getattr(self, name) for name in Trees._fields})))
 
 
 @dataclass(frozen=True)

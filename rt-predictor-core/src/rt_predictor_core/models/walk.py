@@ -149,8 +149,12 @@ def _rows_in_step(doubled: np.ndarray, packed: Packed, out: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def walk(table: np.ndarray, packed: Packed, base: np.ndarray) -> np.ndarray:
-    """Return ``base`` and the sum of all trees, in their order, for each row of a table: float64[n, levels]."""
+def walk(table: np.ndarray, trees: tuple[np.ndarray, ...], base: np.ndarray) -> np.ndarray:
+    """Return ``base`` and the sum of all trees, in their order, for each row of a table: float64[n, levels].
+
+    ``trees`` are the arrays of ``Packed`` as a plain tuple: the type of a named one is looked up at each call.
+    """
+    packed = Packed(*trees)
     out = np.empty((len(table), len(base)))
     out[:] = base
     whole = len(table) // _ROWS * _ROWS
