@@ -55,6 +55,20 @@ def ours(models: Path, work: Path, workers: int = 1, **settings: str | int) -> I
         yield address
 
 
+@contextmanager
+def on_cores(first: int, end: int | None) -> Iterator[None]:
+    """Keep what is started meanwhile to the cores from one to another, where there are several and the system can."""
+    had: set[int] = getattr(os, "sched_getaffinity", lambda _: set())(0)
+    some = sorted(had)[first:end]
+    if len(had) > 1 and some:
+        os.sched_setaffinity(0, some)
+    try:
+        yield
+    finally:
+        if had:
+            os.sched_setaffinity(0, had)
+
+
 def nginx() -> str | None:
     """Return the nginx command; None where there is none."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from flooding import flood
 from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, send
 from natives import Natives
 from rt_predictor_client import Client
-from servers import empty, gate, mlserver, mlserver_request, nginx, ours, peer_environment
+from servers import empty, gate, mlserver, mlserver_request, nginx, on_cores, ours, peer_environment
 from serving_jobs import Asked
 
 PREDICT = "/rtpredictor.v1.PredictionService/Predict"
@@ -30,6 +31,7 @@ CUT = "CANCELLED"
 OVERLOAD = 5
 """So many times what the service can do is sent to it."""
 
+FEW = 5
 IN_FLIGHT = 8
 MANY = 16
 CHUNK_ROWS = 250
@@ -187,14 +189,21 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
 
 
 def overload(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Measure what becomes of several times more calls than can be answered, and of those after them."""
-    with ours(setting.models, setting.work, forecast_cache_entries=0) as address:
-        yield from _overloaded("overload", setting, address)
-        if nginx() is None:
-            print("nginx: not found; overload is measured without it")
-            return
-        with gate(address, setting.work) as outside:
-            yield from _overloaded("overload, nginx before it", setting, outside)
+    """Measure what becomes of several times more calls than can be answered, and of those after them.
+
+    The service keeps to one core and the load to the others: it comes from elsewhere.
+    """
+    with ExitStack() as running:
+        with on_cores(0, 1):
+            address = running.enter_context(ours(setting.models, setting.work, forecast_cache_entries=0))
+            ways = {"overload": address}
+            if nginx() is None:
+                print("nginx: not found; overload is measured without it")
+            else:
+                ways["overload, nginx before it"] = running.enter_context(gate(address, setting.work))
+        with on_cores(1, None):
+            for case, way in ways.items():
+                yield from _overloaded(case, setting, way)
 
 
 def _overloaded(case: str, setting: Setting, address: str) -> Iterator[dict[str, Any]]:
@@ -204,7 +213,7 @@ def _overloaded(case: str, setting: Setting, address: str) -> Iterator[dict[str,
     recovered = []
     for _ in range(setting.rounds):
         heard["quiet"].append(flood(few, setting.work))
-        heard["full"].append(flood(setting.load(address, PREDICT, jobs, in_flight=IN_FLIGHT), setting.work))
+        heard["full"].append(flood(setting.load(address, PREDICT, jobs, in_flight=FEW), setting.work))
         far_more = setting.load(address, PREDICT, jobs, rate=OVERLOAD * heard["full"][-1].per_second)
         heard["over"].append(flood(far_more, setting.work, (GOOD, REFUSED, CUT)))
         last = max(heard["over"][-1].sent, default=0.0)
