@@ -226,7 +226,8 @@ def _overloaded(case: str, setting: Setting, address: str) -> Iterator[dict[str,
         answered = middle(heard["over"], percent(level))
         yield row(case, f"p{level} ms of answered calls", answered, f"p99 at {RATE}/s", quiet)
     yield row(case, "share refused", middle(heard["over"], lambda one: one.share(REFUSED)))
-    yield row(case, "p50 ms of refused calls", middle(heard["over"], lambda one: one.refused_ms(50)))
+    if any(one.refused for one in heard["over"]):
+        yield row(case, "p50 ms of refused calls", middle(heard["over"], lambda one: one.refused_ms(50)))
     yield row(case, "share cut off by the transport", middle(heard["over"], lambda one: one.share(CUT)))
     yield row(case, "seconds until p99 of before", float(np.median(recovered)))
 
