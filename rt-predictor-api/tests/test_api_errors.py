@@ -10,7 +10,7 @@ import pytest
 from google.rpc import code_pb2
 
 from rt_predictor_api import logs
-from rt_predictor_api.interceptors.errors import FOR_THE_ADMINISTRATOR, STATUS, problem_status
+from rt_predictor_api.statuses import FOR_THE_ADMINISTRATOR, STATUS, problem_status
 from rt_predictor_formats.errors import Problem
 
 

@@ -66,11 +66,7 @@ class Admission:
         turn = self._asked()
         if turn is not None and not self._comes(turn):
             self._on_refused()
-            raise Problem(
-                "OVERLOADED",
-                "more calls come than can be answered",
-                remedy=f"try again in {RETRY_SECONDS:g} s; ask for many jobs with PredictBatch",
-            )
+            raise overloaded()
         try:
             yield
         finally:
@@ -114,3 +110,12 @@ class Admission:
             self._prompt = now
         stands = now - self._prompt > self._burst
         return waited <= (self._seconds if stands else self._burst)
+
+
+def overloaded() -> Problem:
+    """Return why a call is refused that would be answered too late."""
+    return Problem(
+        "OVERLOADED",
+        "more calls come than can be answered",
+        remedy=f"try again in {RETRY_SECONDS:g} s; ask for many jobs with PredictBatch",
+    )

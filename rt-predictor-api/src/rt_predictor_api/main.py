@@ -32,6 +32,7 @@ _OF_SETTINGS = {"SETTING_INVALID", "INSECURE_LISTEN", "CERTIFICATE_INVALID", "AC
 @click.option("--port", type=int, help="Port of the gRPC service; 0 takes a free one.  [default: 50051]")
 @click.option("--metrics-port", type=int, help="Port of the Prometheus metrics; 0 takes a free one.  [default: 8181]")
 @click.option("--workers", type=int, help="Processes that answer on the port.  [default: 1]")
+@click.option("--gate/--no-gate", default=None, help="nginx before the workers, against overload.  [default: no-gate]")
 @click.option("--wait-for-model", is_flag=True, default=None, help="Start without a model and wait for one.")
 @click.option("--drain-seconds", type=float, help="How long running calls may take after SIGTERM.  [default: 30]")
 @click.option("--log-level", help="debug, info, warning or error.  [default: info]")
@@ -156,9 +157,10 @@ def _serve(flags: dict[str, Any], stop: Event) -> None:
 
         Supervisor(chosen).run(stop)
         return
+    from rt_predictor_api.gate.gate import gate_of
     from rt_predictor_api.server import Service
 
-    Service(chosen).run(stop, settle)
+    Service(chosen, gate=gate_of(chosen)).run(stop, settle)
 
 
 def settle() -> None:

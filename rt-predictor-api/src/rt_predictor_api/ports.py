@@ -9,8 +9,8 @@ from rt_predictor_api.settings import variable
 from rt_predictor_formats.errors import Problem
 
 
-def claim(host: str, port: int) -> tuple[socket.socket, int]:
-    """Return a socket that holds a port for the processes that will share it, and the port; 0 takes a free one.
+def claim(host: str, port: int) -> socket.socket:
+    """Return a socket that holds a port for the processes that will share it; 0 takes a free one, see ``address_of``.
 
     It does not listen: the system gives connections to the processes that do.
 
@@ -22,26 +22,39 @@ def claim(host: str, port: int) -> tuple[socket.socket, int]:
     try:
         family, address = _resolved(host, port)
         # alone first: two services on one port would each answer with a history of its own
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
+        with _bindable(family) as probe:
             probe.bind(address)
             address = probe.getsockname()
-        held = socket.socket(family, socket.SOCK_STREAM)
+        held = _bindable(family)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(address)
     except OSError as error:
         raise _problem(error, host, port, "port") from error
-    return held, int(held.getsockname()[1])
+    return held
+
+
+def address_of(held: socket.socket) -> tuple[str, int]:
+    """Return the address, as a number, and the port that a socket holds."""
+    host, port, *_ = held.getsockname()
+    return str(host), int(port)
 
 
 def unusable(host: str, port: int, field: str) -> Problem:
     """Return why an address cannot be listened on; ``field`` is the setting of the port."""
     try:
         family, address = _resolved(host, port)
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
+        with _bindable(family) as probe:
             probe.bind(address)
     except OSError as error:
         return _problem(error, host, port, field)
     return _in_use(f"{host}:{port}", field)
+
+
+def _bindable(family: int) -> socket.socket:
+    """Return a socket for any address on which nobody listens, also where the system remembers former connections."""
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
 
 
 def _resolved(host: str, port: int) -> tuple[int, Any]:

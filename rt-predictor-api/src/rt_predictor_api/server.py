@@ -24,6 +24,7 @@ from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.describing import describe
 from rt_predictor_api.drift import Drift, DriftCollector
 from rt_predictor_api.engine import Engine
+from rt_predictor_api.gate.gate import Gate
 from rt_predictor_api.health import SERVICE, Health, Response
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
@@ -69,7 +70,8 @@ class Service:
     """The service from its settings; built stopped.
 
     ``shared`` where other processes answer on the same port and the supervisor tells the metrics of all; ``place`` is
-    which of them it is.
+    which of them it is, and ``inner`` the socket that it listens on where a gate has the port. ``gate`` is the gate of
+    a process that answers alone.
 
     Raises
     ------
@@ -78,22 +80,36 @@ class Service:
         or ``HISTORY_CORRUPT`` for the journal.
     """
 
-    def __init__(self, settings: Settings, *, shared: bool = False, place: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        shared: bool = False,
+        place: int | None = None,
+        inner: Path | None = None,
+        gate: Gate | None = None,
+    ) -> None:
         self._settings = settings
         self._cores = Cores(kept=settings.one_core, place=place)
         self._shared = shared
+        self._gate = gate
+        self._inner = gate.workers[0] if gate else inner
         self._log = structlog.get_logger()
         self._metrics = Metrics(metrics.OWN if shared else metrics.COUNTED)
         # the supervisor tells it for all
         self._drift = Drift(Path(os.environ[FOLDER_VARIABLE]) if shared else None)
         if not shared:
             self._metrics.registry.register(DriftCollector(lambda: [self._drift.counted()]))
+        if gate:
+            self._metrics.registry.register(gate.collector())
         self._guard = Guard(settings, self._metrics)
         self._spans, self._send_spans = _tracing(settings)
         self._health = Health(settings.max_concurrent_calls)
         with self._cores.keeping():
             self._grpc = self._transport()
-        self.port = settings.port if shared else self._listen()
+        # workers listen later: until then the port's other processes answer
+        bound = settings.port if shared else self._listen()
+        self.port = gate.port if gate else bound
         self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
             self._privacy = Privacy.of(settings)
@@ -130,6 +146,8 @@ class Service:
                 self._listen()
             with self._cores.keeping():
                 self._grpc.start()
+            if self._gate:
+                self._gate.start()
             if not self._shared:
                 self._load()
             self._guard.start(self.port)
@@ -158,10 +176,10 @@ class Service:
         """Bind the service's port and return it."""
         settings, credentials = self._settings, self._guard.credentials
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"{host}:{settings.port}"
+        address = f"unix:{self._inner}" if self._inner else f"{host}:{settings.port}"
         try:
             with self._cores.keeping():
-                if credentials:
+                if credentials and not self._inner:
                     return self._grpc.add_secure_port(address, credentials)
                 return self._grpc.add_insecure_port(address)
         except RuntimeError:
@@ -171,7 +189,10 @@ class Service:
     def _transport(self) -> grpc.Server:
         settings = self._settings
         probe = int(settings.keepalive_seconds * 1_000)
-        calls = settings.max_concurrent_calls
+        calls, pending = settings.max_concurrent_calls, settings.max_pending_calls
+        if self._inner:
+            # the gate bounds what comes: none of it is cancelled
+            pending += settings.max_active_calls
         return grpc.server(
             # threads, for they are less work than asyncio; one for each call, as most only wait: for their message,
             # for their turn, for the next one of a stream
@@ -191,15 +212,15 @@ class Service:
                 # two services on one port would each answer with a history of its own
                 ("grpc.so_reuseport", int(self._shared)),
                 # refusing in Python costs half of an answer; the transport does it for next to nothing, but CANCELLED
-                ("grpc.server.max_pending_requests", settings.max_pending_calls),
-                ("grpc.server.max_pending_requests_hard_limit", settings.max_pending_calls),
+                ("grpc.server.max_pending_requests", pending),
+                ("grpc.server.max_pending_requests_hard_limit", pending),
                 ("grpc.max_receive_message_length", TRANSPORT_SLACK * settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.keepalive_time_ms", probe),
                 ("grpc.keepalive_timeout_ms", 20_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_permit_without_calls", 1),
-                *_connections(settings),
+                *([] if self._inner else _connections(settings)),
             ],
             maximum_concurrent_rpcs=calls,
         )
@@ -235,10 +256,14 @@ class Service:
         self._health.end()
         self._metrics.set(metrics.READY, to=0)
         self._log.info("draining", seconds=self._settings.drain_seconds)
+        if self._gate:
+            self._gate.drain()
         self._watch.stop()
         self._drift.stop()
         self._guard.stop()
         self._grpc.stop(self._settings.drain_seconds).wait()
+        if self._gate:
+            self._gate.stop()
         self._jobs.close()
         self._journal.close()
         self._remembered.close()

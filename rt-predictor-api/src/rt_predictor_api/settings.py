@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     workers: Count = 1
     """Processes that answer on the port, each with a model and a history of its own; more use more cores and memory."""
 
+    gate: bool = False
+    """Start nginx before the workers, which refuses what is too much at next to no cost; not with tls_client_ca."""
+
     one_core: bool = True
     """Answer calls on one core per worker, which Python does best; batches and models use others. false: any core."""
 

@@ -27,12 +27,13 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from rt_predictor_api import metrics
 from rt_predictor_api.drift import DriftCollector, of_processes
+from rt_predictor_api.gate.gate import gate_of
 from rt_predictor_api.metrics import Metrics
-from rt_predictor_api.ports import claim
+from rt_predictor_api.ports import address_of, claim
 from rt_predictor_api.scrape import FOLDER_VARIABLE, expose, gather
 from rt_predictor_api.security import listening
 from rt_predictor_api.settings import Settings, environment, of_one_worker
-from rt_predictor_api.worker import ALIVE_VARIABLE, PLACE_VARIABLE, READY, READY_VARIABLE
+from rt_predictor_api.worker import ALIVE_VARIABLE, PLACE_VARIABLE, READY, READY_VARIABLE, SOCKET_VARIABLE
 from rt_predictor_formats.errors import Problem
 
 LONGEST_WORD = 65_536
@@ -68,10 +69,18 @@ class Supervisor:
         listening.check(settings)
         self._settings = settings
         self._log = structlog.get_logger()
-        self._held, self.port = claim(settings.host, settings.port)
+        self._gate = gate_of(settings)
+        self._held = None
+        if self._gate:
+            self.port = self._gate.port
+        else:
+            self._held = claim(settings.host, settings.port)
+            self.port = address_of(self._held)[1]
         self._folder = Path(tempfile.mkdtemp(prefix="rt-predictor-metrics-"))
         self._metrics = Metrics(metrics.SUPERVISED, CollectorRegistry())
         gather(self._folder, self._processes, self._metrics.registry)
+        if self._gate:
+            self._metrics.registry.register(self._gate.collector())
         counted = partial(of_processes, self._folder)
         self._metrics.registry.register(DriftCollector(lambda: counted(self._processes())))
         try:
@@ -80,7 +89,8 @@ class Supervisor:
             self._clean()
             raise
         first = secrets.randbelow(MOST_CORES)
-        self._slots = [_Slot(first + number) for number in range(settings.workers)]
+        inner = self._gate.workers if self._gate else [None] * settings.workers
+        self._slots = [_Slot(first + number, path) for number, path in enumerate(inner)]
         self._watched, self._watching = os.pipe()
 
     def run(self, stop: Event) -> None:
@@ -95,6 +105,8 @@ class Supervisor:
         try:
             # the first tells whether the settings and the model are good, and compiles for the others
             self._begin(first, stop)
+            if self._gate and not stop.is_set():
+                self._gate.start()
             for slot in others:
                 slot.process = self._start(slot)
             port, scraped = self.port, self._scraped.server_port
@@ -129,6 +141,7 @@ class Supervisor:
                 PLACE_VARIABLE: str(slot.place),
                 ALIVE_VARIABLE: str(self._watched),
                 FOLDER_VARIABLE: str(self._folder),
+                SOCKET_VARIABLE: str(slot.inner or ""),
             }
             return subprocess.Popen(
                 [sys.executable, "-m", "rt_predictor_api.worker"],
@@ -159,6 +172,8 @@ class Supervisor:
 
     def _end(self) -> None:
         """Let all workers drain at once; kill what does not end."""
+        if self._gate:
+            self._gate.drain()
         living = [slot.process for slot in self._slots if slot.process is not None]
         for process in living:
             process.send_signal(signal.SIGTERM)
@@ -176,15 +191,19 @@ class Supervisor:
         self._log.info("stopped")
 
     def _clean(self) -> None:
-        self._held.close()
+        if self._held:
+            self._held.close()
+        if self._gate:
+            self._gate.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @dataclass
 class _Slot:
-    """The place of a worker: its process, when it began, how often in a row it died early, when it is to begin anew."""
+    """A worker's core and socket, its process, when it began, how often in a row it died early, when it begins anew."""
 
     place: int
+    inner: Path | None
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     due: float = 0.0

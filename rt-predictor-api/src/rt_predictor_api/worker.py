@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from threading import Event, Thread
 
 import structlog
@@ -27,10 +28,15 @@ PLACE_VARIABLE = "RT_PREDICTOR_WORKER_PLACE"
 """Which of the workers it is, from a number that the supervisor has drawn on."""
 
 
+SOCKET_VARIABLE = "RT_PREDICTOR_WORKER_SOCKET"
+"""Socket that a worker listens on; empty where it shares the port itself."""
+
+
 def work() -> None:
     """Serve until a signal comes or the supervisor is gone."""
     told = (READY_VARIABLE, ALIVE_VARIABLE, PLACE_VARIABLE)
     ready, alive, place = (int(os.environ.pop(name)) for name in told)
+    inner = os.environ.pop(SOCKET_VARIABLE)
     Thread(target=_outlive_nobody, args=(alive,), name="supervisor", daemon=True).start()
 
     def run(stop: Event) -> None:
@@ -45,7 +51,7 @@ def work() -> None:
             main.settle()
 
         try:
-            Service(chosen, shared=True, place=place).run(stop, listening)
+            Service(chosen, shared=True, place=place, inner=Path(inner) if inner else None).run(stop, listening)
         except Problem as problem:
             structlog.get_logger().error("worker cannot go on", problem=str(problem))
             os.write(ready, json.dumps(vars(problem)).encode())

@@ -10,12 +10,13 @@ import grpc
 
 from rt_predictor_api import metrics
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
-from rt_predictor_api.interceptors.errors import DOMAIN, abort, problem_status
+from rt_predictor_api.interceptors.errors import abort
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.security import scopes
 from rt_predictor_api.security.access import Caller
 from rt_predictor_api.security.audit import Refusals
-from rt_predictor_api.security.callers import Callers
+from rt_predictor_api.security.callers import Callers, address
+from rt_predictor_api.statuses import DOMAIN, problem_status
 from rt_predictor_formats.errors import Problem, shown
 
 
@@ -47,7 +48,7 @@ class Auth(OwnCalls):
             permit(caller, path)
         except Problem as problem:
             self._metrics.count(metrics.CALLS_REFUSED, problem.code.lower())
-            self._refusals.record(problem.code, path.rpartition("/")[2], context.peer(), **who)
+            self._refusals.record(problem.code, path.rpartition("/")[2], address(context), **who)
             abort(context, problem_status(problem))
         yield
 

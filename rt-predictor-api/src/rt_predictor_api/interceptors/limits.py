@@ -13,9 +13,9 @@ from google.protobuf.message import DecodeError
 from rt_predictor_api import metrics
 from rt_predictor_api.admission import Admission
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
-from rt_predictor_api.interceptors.errors import DOMAIN
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.settings import Settings, variable
+from rt_predictor_api.statuses import DOMAIN
 from rt_predictor_formats.errors import Problem
 
 TRANSPORT_SLACK = 2

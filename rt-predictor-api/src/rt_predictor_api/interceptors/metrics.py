@@ -13,9 +13,9 @@ import structlog
 
 from rt_predictor_api import metrics
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
-from rt_predictor_api.interceptors.errors import DOMAIN
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.settings import Level
+from rt_predictor_api.statuses import DOMAIN
 
 _LEVELS = logging.getLogger(__name__)
 

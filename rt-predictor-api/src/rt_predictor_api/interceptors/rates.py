@@ -10,12 +10,12 @@ import grpc
 
 from rt_predictor_api import metrics
 from rt_predictor_api.interceptors.calls import OwnCalls, Parse, surround
-from rt_predictor_api.interceptors.errors import DOMAIN, Busy
 from rt_predictor_api.interceptors.rows import rows_of
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.security.budgets import Budgets
 from rt_predictor_api.security.callers import Callers
 from rt_predictor_api.settings import variable
+from rt_predictor_api.statuses import DOMAIN, Busy
 
 ROWS_PER_CALL = 50
 """Rows of a message that cost as much as a call: in a batch they are far less work than calls of their own."""

@@ -17,8 +17,8 @@ import grpc
 
 from rt_predictor_api import metrics
 from rt_predictor_api.interceptors.calls import OwnCalls
-from rt_predictor_api.interceptors.errors import DOMAIN
 from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.statuses import DOMAIN
 
 SHARE = 0.5
 """Part of the calls in progress that may be without their message; beyond it the one that waits longest gives way."""

@@ -12,9 +12,9 @@ from typing import Any
 import grpc
 
 from rt_predictor_api.interceptors.calls import OwnCalls, Parse, surround
-from rt_predictor_api.interceptors.errors import DOMAIN
 from rt_predictor_api.interceptors.rows import rows_of
 from rt_predictor_api.settings import Settings, variable
+from rt_predictor_api.statuses import DOMAIN
 from rt_predictor_formats.errors import Problem
 
 SLACK_SECONDS = 1.0

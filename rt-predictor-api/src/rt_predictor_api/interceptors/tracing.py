@@ -12,8 +12,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from rt_predictor_api.interceptors.calls import OwnCalls, surround
-from rt_predictor_api.interceptors.errors import DOMAIN
 from rt_predictor_api.interceptors.metrics import code_of
+from rt_predictor_api.statuses import DOMAIN
 
 _CARRIED = ("traceparent", "tracestate")
 """Metadata that says which trace a call belongs to (W3C Trace Context)."""

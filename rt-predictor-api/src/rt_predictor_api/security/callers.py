@@ -16,6 +16,9 @@ from rt_predictor_formats.errors import Problem
 METADATA = "authorization"
 """Metadata key of the token, with the value ``Bearer TOKEN``."""
 
+FORWARDED = "x-forwarded-for"
+"""Metadata key under which the gate tells the address of a caller, instead of what the caller says of it."""
+
 LONGEST_NAME = 255
 """Names of certificates are cut to this many characters."""
 
@@ -71,6 +74,8 @@ class Callers:
 def address(context: grpc.ServicerContext) -> str:
     """Return where a call comes from, without the port, which is another one for each connection."""
     family, _, rest = unquote(context.peer()).partition(":")
+    if family == "unix":  # the gate, and nobody else, which names the caller itself
+        return next((str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED), family)
     return rest.rpartition(":")[0].strip("[]") if family in {"ipv4", "ipv6"} else family
 
 

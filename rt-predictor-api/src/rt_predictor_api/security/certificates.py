@@ -43,7 +43,7 @@ class Certificate:
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
 
-def kept(settings: Settings, counted: Metrics) -> Kept[Certificate] | None:
+def kept(settings: Settings, counted: Metrics | None) -> Kept[Certificate] | None:
     """Return the certificate of the settings; None where they name none.
 
     Raises

@@ -27,6 +27,7 @@ class Kept(Generic[T]):
     paths: the files it is read from.
     read: makes the value from their contents, or raises a Problem.
     facts: what the audit log tells of a new value, given the old one and the new one.
+    counted: where changes are counted; None where another one keeps the same files and tells of them.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Kept(Generic[T]):
         paths: Sequence[Path],
         read: Callable[[Contents], T],
         facts: Callable[[T, T], Mapping[str, Any]],
-        counted: Metrics,
+        counted: Metrics | None,
     ) -> None:
         self._what = what
         self._paths = paths
@@ -79,10 +80,13 @@ class Kept(Generic[T]):
             return
         facts = self._facts(self.value, value)
         self.value = value
-        self._metrics.count(metrics.SECURITY_RELOADS, self._what, "taken")
-        audit.record(f"{self._what} changed", **facts)
+        if self._metrics:
+            self._metrics.count(metrics.SECURITY_RELOADS, self._what, "taken")
+            audit.record(f"{self._what} changed", **facts)
 
     def _refuse(self, problem: Problem) -> None:
+        if self._metrics is None:
+            return
         self._metrics.count(metrics.SECURITY_RELOADS, self._what, "refused")
         self._log.error("change refused, the former stays", what=self._what, reason=problem.code, problem=str(problem))
         audit.record(f"{self._what} refused", reason=problem.code)

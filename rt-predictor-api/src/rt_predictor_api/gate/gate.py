@@ -1,0 +1,177 @@
+"""The service's address where nginx answers at it: begins once there are workers, ends after their calls."""
+
+from __future__ import annotations
+
+import select
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+
+import structlog
+
+from rt_predictor_api.gate import configuration, nginx
+from rt_predictor_api.gate.crowd import Crowd
+from rt_predictor_api.gate.figures import Figures, GateCollector
+from rt_predictor_api.gate.folder import Folder
+from rt_predictor_api.gate.nginx import Nginx
+from rt_predictor_api.ports import address_of, claim
+from rt_predictor_api.security import certificates
+from rt_predictor_api.settings import Settings, variable
+from rt_predictor_formats.errors import Problem
+
+READY_SECONDS = 10.0
+"""Longest wait for nginx to begin [s]."""
+
+LOOK_SECONDS = 0.1
+"""How often is looked whether something has changed [s]."""
+
+SOUND_SECONDS = 60.0
+"""nginx that lived for less than this is replaced later each time [s]."""
+
+LONGEST_WAIT_SECONDS = 30.0
+"""Longest wait before another one is started in place of one that died [s]."""
+
+LEAVE_SECONDS = 0.2
+"""How long clients are given to read that they shall leave, before the workers end [s]."""
+
+MERCY_SECONDS = 2.0
+"""How long it may take to end before it is killed [s]."""
+
+
+class Gate:
+    """The address, and nginx between it and the workers; built stopped.
+
+    Attributes
+    ----------
+    port: that clients connect to.
+    workers: the socket that each worker is to listen on.
+
+    Raises
+    ------
+    Problem
+        ``PORT_IN_USE`` or ``ADDRESS_UNUSABLE``; ``CERTIFICATE_INVALID`` or ``FILE_UNREADABLE``.
+    """
+
+    def __init__(self, program: str, settings: Settings) -> None:
+        self._log = structlog.get_logger()
+        self._program = program
+        self._settings = settings
+        # the workers tell of its changes
+        self._certificate = certificates.kept(settings, None)
+        self._claimed = claim(settings.host, settings.port)
+        self._address = address_of(self._claimed)
+        self.port = self._address[1]
+        # a short name: the path of a socket ends after 107 characters
+        path = Path(tempfile.mkdtemp(prefix="rtp-"))
+        self.workers = tuple(path / f"worker-{number}" for number in range(settings.workers))
+        self._folder = Folder(path, self.workers)
+        self._crowd = Crowd(self._folder)
+        self._nginx: Nginx | None = None
+        self._restarts = 0
+        self._begun = Event()
+        self._ending = Event()
+        self._thread = Thread(target=self._run, name="gate", daemon=True)
+
+    def collector(self) -> GateCollector:
+        """Return what tells its metrics."""
+        return GateCollector(lambda: Figures(self._crowd.refused, self._crowd.crowded, self._restarts))
+
+    def start(self) -> None:
+        """Let clients connect.
+
+        Raises
+        ------
+        Problem
+            ``GATE_DIED`` with nginx's last words where it does not begin.
+        """
+        configuration.write(self._folder, self._settings, self._address)
+        self._thread.start()
+        self._begun.wait()
+        if self._restarts:
+            said = self._nginx.last_words() if self._nginx else ""
+            remedy = f"mend that, or do without: {variable('gate')}=false"
+            raise Problem("GATE_DIED", f"nginx does not begin: {said or 'no word'}", place=self._program, remedy=remedy)
+
+    def drain(self) -> None:
+        """Take no more connections, and tell clients to leave; calls in progress go on."""
+        if not self._ending.is_set():
+            self._ending.set()
+            self._end(signal.SIGQUIT, LEAVE_SECONDS)
+
+    def stop(self) -> None:
+        """End nginx, with what is still in progress."""
+        self._ending.set()
+        self._end(signal.SIGTERM, MERCY_SECONDS)
+        self._end(signal.SIGKILL, MERCY_SECONDS)
+        self._crowd.close()
+        self._claimed.close()
+        shutil.rmtree(self._folder.path, ignore_errors=True)
+
+    def _run(self) -> None:
+        # the system ends nginx with the thread that has started it: it is this one each time
+        failures = 0
+        while not self._ending.is_set():
+            began = monotonic()
+            self._nginx = Nginx(self._program, self._folder)
+            if self._nginx.begins(self._address, READY_SECONDS):
+                self._begun.set()
+                self._watch(self._nginx)
+            self._nginx.wait()
+            if not self._ending.is_set():
+                self._restarts += 1
+                self._log.error("gate died", status=self._nginx.status, said=self._nginx.last_words())
+                failures = 0 if monotonic() - began >= SOUND_SECONDS else failures + 1
+                self._begun.set()
+                self._ending.wait(min(2.0 ** (failures - 1), LONGEST_WAIT_SECONDS) if failures > 1 else 0.0)
+
+    def _watch(self, running: Nginx) -> None:
+        """Return when it has ended."""
+        met = self._certificate and self._certificate.value
+        looked = monotonic()
+        while running.status is None:
+            select.select([running.fileno(), self._crowd.fileno()], [], [], LOOK_SECONDS)
+            self._crowd.look()
+            if self._certificate and monotonic() - looked >= self._settings.watch_interval_seconds:
+                looked = monotonic()
+                self._certificate.look()
+                if self._certificate.value != met:
+                    met = self._certificate.value
+                    # it reads the files anew, and keeps what it had where they do not fit
+                    running.signal(signal.SIGHUP)
+
+    def _end(self, number: signal.Signals, seconds: float) -> None:
+        if self._thread.is_alive() and self._nginx:
+            self._nginx.signal(number)
+            self._thread.join(seconds)
+
+
+def gate_of(settings: Settings) -> Gate | None:
+    """Return the gate of a service; None where the settings want none.
+
+    Raises
+    ------
+    Problem
+        As ``Gate``; ``SETTING_INVALID`` together with certificates of clients, which the workers must see themselves;
+        ``NGINX_MISSING``.
+    """
+    if not settings.gate:
+        return None
+    if settings.tls_client_ca is not None:
+        raise Problem(
+            "SETTING_INVALID",
+            f"does not go together with {variable('tls_client_ca')}: certificates of clients would end at nginx",
+            place=variable("gate"),
+            remedy="set one of them",
+        )
+    program = nginx.program()
+    if program is None:
+        raise Problem(
+            "NGINX_MISSING",
+            "nginx was not found, or this is not Linux",
+            place=variable("gate"),
+            remedy=f"install nginx (Debian, Ubuntu: nginx-light; Fedora, Rocky: nginx), or {variable('gate')}=false",
+        )
+    return Gate(program, settings)
