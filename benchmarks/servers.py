@@ -27,7 +27,6 @@ READY_SECONDS = 180.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 _SETTINGS = {"parallel_workers": 0, "debug": False, "host": "127.0.0.1"}
-_DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 _TRANSPORTS = Path(__file__).with_name("transports.py")
 _RUNTIME = Path(__file__).with_name("mlserver_runtime.py")
 
@@ -67,24 +66,6 @@ def on_cores(first: int, end: int | None) -> Iterator[None]:
     finally:
         if had:
             os.sched_setaffinity(0, had)
-
-
-def nginx() -> str | None:
-    """Return the nginx command; None where there is none."""
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-@contextmanager
-def gate(address: str, work: Path) -> Iterator[str]:
-    """Run nginx before a service, as ``deploy/gate.conf`` has it, and yield the address; see ``nginx``."""
-    folder, port = work / "serving-gate", free_port()
-    shutil.copytree(_DEPLOY, folder, dirs_exist_ok=True)
-    text = (_DEPLOY / "gate.conf").read_text("utf-8")
-    text = text.replace("listen 50051", f"listen 127.0.0.1:{port}").replace("127.0.0.1:50052", address)
-    (folder / "gate.conf").write_text(text, "utf-8")
-    command = [str(nginx()), "-e", "stderr", "-c", str((folder / "gate.conf").resolve())]
-    with _running(command, {}, work / "serving-gate.txt", port) as outside:
-        yield outside
 
 
 @contextmanager

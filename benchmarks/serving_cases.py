@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import pyarrow as pa
 from flooding import flood
 from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, send
 from natives import Natives
+from rt_predictor_api.gate import nginx
 from rt_predictor_client import Client
-from servers import empty, gate, mlserver, mlserver_request, nginx, on_cores, ours, peer_environment
+from servers import empty, mlserver, mlserver_request, on_cores, ours, peer_environment
 from serving_jobs import Asked
 
 PREDICT = "/rtpredictor.v1.PredictionService/Predict"
@@ -30,6 +31,9 @@ CUT = "CANCELLED"
 
 OVERLOAD = 5
 """So many times what the service can do is sent to it."""
+
+OVERLOAD_BURSTS = 4
+"""That lasts for so many bursts: its first moments, in which the service finds out, are part of what is measured."""
 
 FEW = 5
 IN_FLIGHT = 8
@@ -191,19 +195,18 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
 def overload(setting: Setting) -> Iterator[dict[str, Any]]:
     """Measure what becomes of several times more calls than can be answered, and of those after them.
 
-    The service keeps to one core and the load to the others: it comes from elsewhere.
+    The service, its gate included, keeps to one core and the load to the others: it comes from elsewhere.
     """
-    with ExitStack() as running:
-        with on_cores(0, 1):
-            address = running.enter_context(ours(setting.models, setting.work, forecast_cache_entries=0))
-            ways = {"overload": address}
-            if nginx() is None:
-                print("nginx: not found; overload is measured without it")
-            else:
-                ways["overload, nginx before it"] = running.enter_context(gate(address, setting.work))
-        with on_cores(1, None):
-            for case, way in ways.items():
-                yield from _overloaded(case, setting, way)
+    for case, gate in (("overload", "false"), ("overload, with a gate", "true")):
+        if gate == "true" and nginx.program() is None:
+            print("nginx: not found; overload is measured without a gate")
+            continue
+        with ExitStack() as running:
+            with on_cores(0, 1):
+                way = ours(setting.models, setting.work, forecast_cache_entries=0, gate=gate)
+                address = running.enter_context(way)
+            with on_cores(1, None):
+                yield from _overloaded(case, setting, address)
 
 
 def _overloaded(case: str, setting: Setting, address: str) -> Iterator[dict[str, Any]]:
@@ -214,7 +217,8 @@ def _overloaded(case: str, setting: Setting, address: str) -> Iterator[dict[str,
     for _ in range(setting.rounds):
         heard["quiet"].append(flood(few, setting.work))
         heard["full"].append(flood(setting.load(address, PREDICT, jobs, in_flight=FEW), setting.work))
-        far_more = setting.load(address, PREDICT, jobs, rate=OVERLOAD * heard["full"][-1].per_second)
+        rate_ = OVERLOAD * heard["full"][-1].per_second
+        far_more = replace(setting.load(address, PREDICT, jobs, rate=rate_), seconds=OVERLOAD_BURSTS * setting.seconds)
         heard["over"].append(flood(far_more, setting.work, (GOOD, REFUSED, CUT)))
         last = max(heard["over"][-1].sent, default=0.0)
         recovered.append(_recovery(flood(few, setting.work), last, middle(heard["quiet"], percent(99))))

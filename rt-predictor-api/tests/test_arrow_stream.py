@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from threading import Event
 from typing import Any
 
@@ -147,10 +147,13 @@ def test_the_rows_of_arrow_messages_are_paid_for(served: Any, job: Any, refusal:
         assert refusal(lambda: client.prediction.Predict(PredictRequest(job=job()))).reason == "RATE_EXCEEDED"
 
 
-def test_a_cancelled_stream_is_worked_on_no_further_than_its_chunk(start: Callable[..., Any], until: Any) -> None:
+@pytest.mark.parametrize("way", ["start", "gated"])
+def test_a_cancelled_stream_is_worked_on_no_further_than_its_chunk(
+    request: pytest.FixtureRequest, until: Any, way: str
+) -> None:
     rows, sent = 20_000, 30
     payload = encoded(pa.table({"nodes_req": [1] * rows}))
-    service = start()
+    service = request.getfixturevalue(way)()
     responses = service.prediction.PredictStream(iter(asked([payload] * sent)))
     until(lambda: service.value(MADE) >= rows, "the first chunk to be made")
     responses.cancel()

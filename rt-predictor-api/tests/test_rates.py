@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from open_inference.inference_pb2 import ModelInferRequest
+from rt_predictor_api.gate import FORWARDED
 from rt_predictor_api.interceptors.rates import ROWS_PER_CALL
 from rt_predictor_api.interceptors.rows import rows_of
 from rt_predictor_api.metrics import Metrics
@@ -138,16 +139,27 @@ def test_workers_share_a_callers_budget(workers: int, each: int) -> None:
 
 
 class Peer:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, forwarded: str) -> None:
         self._name = name
+        self._forwarded = forwarded
 
     def peer(self) -> str:
         return self._name
 
+    def invocation_metadata(self) -> list[tuple[str, str]]:
+        return [("user-agent", "grpc"), *([(FORWARDED, self._forwarded)] if self._forwarded else [])]
+
 
 @pytest.mark.parametrize(
-    ("peer", "told"),
-    [("ipv4:192.0.2.7:4711", "192.0.2.7"), ("ipv6:%5B2001:db8::1%5D:42662", "2001:db8::1"), ("unix:", "unix")],
+    ("peer", "forwarded", "told"),
+    [
+        ("ipv4:192.0.2.7:4711", "", "192.0.2.7"),
+        ("ipv4:192.0.2.7:4711", "ipv4:192.0.2.8:4711", "192.0.2.7"),
+        ("ipv6:%5B2001:db8::1%5D:42662", "", "2001:db8::1"),
+        ("unix:", "", "unix"),
+        ("unix:", "ipv4:192.0.2.8:4711", "192.0.2.8"),
+        ("unix:", "ipv6:%5B2001:db8::1%5D:42662", "2001:db8::1"),
+    ],
 )
-def test_an_address_is_told_without_its_port(peer: str, told: str) -> None:
-    assert address(Peer(peer)) == told
+def test_an_address_is_told_without_its_port_by_the_gate_alone(peer: str, forwarded: str, told: str) -> None:
+    assert address(Peer(peer, forwarded)) == told

@@ -130,6 +130,28 @@ def test_new_connections_meet_the_new_certificate_and_old_ones_go_on(
         assert site.met(client.metrics_port, "http/1.1") == second
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_gate_meets_clients_with_the_newest_good_certificate(
+    gated: Any, site: Site, connect: Any, until: Any, workers: str
+) -> None:
+    files = {f"RT_PREDICTOR_{name.upper()}": str(path) for name, path in site.settings.items()}
+    service = gated("--workers", workers, **files)
+    channel = connect(service.port, site.trusting())
+    asked = ModelServiceStub(channel).GetModel
+    assert asked(GetModelRequest(), timeout=60).model.version
+    assert not answers(connect(service.port))
+    first = site.met(service.port)
+    leaf = site.issue()
+    site.replace(site.settings["tls_cert"], chain(leaf))
+    until(lambda: service.lines_of("certificate refused"), "half a pair to be refused")
+    assert site.met(service.port) == first
+    site.replace(site.settings["tls_key"], leaf.private_key_pem.bytes())
+    until(lambda: site.met(service.port) == fingerprint(leaf), "the new certificate")
+    assert asked(GetModelRequest(), timeout=60).model.version
+    assert service.end() == 0
+    channel.close()
+
+
 def test_an_authority_that_is_withdrawn_lets_nobody_in_any_more(
     served: Any, site: Site, until: Any, audited: Any, connect: Any, replace: Any
 ) -> None:

@@ -21,7 +21,14 @@ _PATH = click.Path(path_type=Path)
 MISCONFIGURED = 78
 """Exit status, EX_CONFIG of sysexits.h: what starts the service need not try again before somebody mends a setting."""
 
-_OF_SETTINGS = {"SETTING_INVALID", "INSECURE_LISTEN", "CERTIFICATE_INVALID", "ACCESS_INVALID", "FILE_UNREADABLE"}
+_OF_SETTINGS = {
+    "SETTING_INVALID",
+    "INSECURE_LISTEN",
+    "CERTIFICATE_INVALID",
+    "ACCESS_INVALID",
+    "FILE_UNREADABLE",
+    "NGINX_MISSING",
+}
 """Problems that the same settings, with the same files, have at each start."""
 
 
@@ -160,7 +167,12 @@ def _serve(flags: dict[str, Any], stop: Event) -> None:
     from rt_predictor_api.gate.gate import gate_of
     from rt_predictor_api.server import Service
 
-    Service(chosen, gate=gate_of(chosen)).run(stop, settle)
+    gate = gate_of(chosen)
+    try:
+        Service(chosen, gate=gate).run(stop, settle)
+    finally:
+        if gate:
+            gate.stop()
 
 
 def settle() -> None:

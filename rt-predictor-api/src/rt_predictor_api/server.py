@@ -24,6 +24,7 @@ from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.describing import describe
 from rt_predictor_api.drift import Drift, DriftCollector
 from rt_predictor_api.engine import Engine
+from rt_predictor_api.gate.figures import GateCollector
 from rt_predictor_api.gate.gate import Gate
 from rt_predictor_api.health import SERVICE, Health, Response
 from rt_predictor_api.interceptors.errors import Errors
@@ -100,8 +101,7 @@ class Service:
         self._drift = Drift(Path(os.environ[FOLDER_VARIABLE]) if shared else None)
         if not shared:
             self._metrics.registry.register(DriftCollector(lambda: [self._drift.counted()]))
-        if gate:
-            self._metrics.registry.register(gate.collector())
+            self._metrics.registry.register(GateCollector(gate.figures) if gate else GateCollector())
         self._guard = Guard(settings, self._metrics)
         self._spans, self._send_spans = _tracing(settings)
         self._health = Health(settings.max_concurrent_calls)
@@ -262,8 +262,6 @@ class Service:
         self._drift.stop()
         self._guard.stop()
         self._grpc.stop(self._settings.drain_seconds).wait()
-        if self._gate:
-            self._gate.stop()
         self._jobs.close()
         self._journal.close()
         self._remembered.close()

@@ -187,6 +187,9 @@ def of_one_worker(settings: Settings, port: int) -> Settings:
         "rate_per_second": settings.rate_per_second / settings.workers,
         "rate_burst": max(1, settings.rate_burst // settings.workers),
     }
+    if settings.gate:
+        # it bounds what all have, and while others begin one has all of it
+        share["max_pending_calls"] = settings.workers * (settings.max_active_calls + settings.max_pending_calls)
     return settings.model_copy(update={"port": port, "workers": 1, **share})
 
 

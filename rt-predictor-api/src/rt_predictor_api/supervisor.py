@@ -27,6 +27,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from rt_predictor_api import metrics
 from rt_predictor_api.drift import DriftCollector, of_processes
+from rt_predictor_api.gate.figures import GateCollector
 from rt_predictor_api.gate.gate import gate_of
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.ports import address_of, claim
@@ -79,8 +80,7 @@ class Supervisor:
         self._folder = Path(tempfile.mkdtemp(prefix="rt-predictor-metrics-"))
         self._metrics = Metrics(metrics.SUPERVISED, CollectorRegistry())
         gather(self._folder, self._processes, self._metrics.registry)
-        if self._gate:
-            self._metrics.registry.register(self._gate.collector())
+        self._metrics.registry.register(GateCollector(self._gate.figures) if self._gate else GateCollector())
         counted = partial(of_processes, self._folder)
         self._metrics.registry.register(DriftCollector(lambda: counted(self._processes())))
         try:

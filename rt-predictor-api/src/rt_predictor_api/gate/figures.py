@@ -14,17 +14,17 @@ from rt_predictor_api.metrics import GATE_CROWDED, GATE_REFUSED, GATE_RESTARTS
 
 @dataclass(frozen=True)
 class Figures:
-    """Calls refused, estimated; whether few are let in; how often nginx was started anew."""
+    """Calls refused, estimated; whether few are let in; how often nginx was started anew. Nothing without a gate."""
 
-    refused: float
-    crowded: bool
-    restarts: int
+    refused: float = 0.0
+    crowded: bool = False
+    restarts: int = 0
 
 
 class GateCollector(Collector):
     """Tells the figures of the moment, which ``told`` returns."""
 
-    def __init__(self, told: Callable[[], Figures]) -> None:
+    def __init__(self, told: Callable[[], Figures] = Figures) -> None:
         self._told = told
 
     def collect(self) -> Iterator[Metric]:

@@ -9,18 +9,22 @@ import tempfile
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import structlog
 
 from rt_predictor_api.gate import configuration, nginx
 from rt_predictor_api.gate.crowd import Crowd
-from rt_predictor_api.gate.figures import Figures, GateCollector
+from rt_predictor_api.gate.figures import Figures
 from rt_predictor_api.gate.folder import Folder
 from rt_predictor_api.gate.nginx import Nginx
 from rt_predictor_api.ports import address_of, claim
-from rt_predictor_api.security import certificates
 from rt_predictor_api.settings import Settings, variable
 from rt_predictor_formats.errors import Problem
+
+if TYPE_CHECKING:
+    from rt_predictor_api.security.certificates import Certificate
+    from rt_predictor_api.security.kept import Kept
 
 READY_SECONDS = 10.0
 """Longest wait for nginx to begin [s]."""
@@ -59,8 +63,7 @@ class Gate:
         self._log = structlog.get_logger()
         self._program = program
         self._settings = settings
-        # the workers tell of its changes
-        self._certificate = certificates.kept(settings, None)
+        self._certificate = _certificate(settings)
         self._claimed = claim(settings.host, settings.port)
         self._address = address_of(self._claimed)
         self.port = self._address[1]
@@ -71,13 +74,14 @@ class Gate:
         self._crowd = Crowd(self._folder)
         self._nginx: Nginx | None = None
         self._restarts = 0
+        self._failed = False
         self._begun = Event()
         self._ending = Event()
         self._thread = Thread(target=self._run, name="gate", daemon=True)
 
-    def collector(self) -> GateCollector:
-        """Return what tells its metrics."""
-        return GateCollector(lambda: Figures(self._crowd.refused, self._crowd.crowded, self._restarts))
+    def figures(self) -> Figures:
+        """Return what it tells of itself."""
+        return Figures(self._crowd.refused, self._crowd.crowded, self._restarts)
 
     def start(self) -> None:
         """Let clients connect.
@@ -90,7 +94,7 @@ class Gate:
         configuration.write(self._folder, self._settings, self._address)
         self._thread.start()
         self._begun.wait()
-        if self._restarts:
+        if self._failed:
             said = self._nginx.last_words() if self._nginx else ""
             remedy = f"mend that, or do without: {variable('gate')}=false"
             raise Problem("GATE_DIED", f"nginx does not begin: {said or 'no word'}", place=self._program, remedy=remedy)
@@ -102,7 +106,7 @@ class Gate:
             self._end(signal.SIGQUIT, LEAVE_SECONDS)
 
     def stop(self) -> None:
-        """End nginx, with what is still in progress."""
+        """End nginx, with what is still in progress; may be called again."""
         self._ending.set()
         self._end(signal.SIGTERM, MERCY_SECONDS)
         self._end(signal.SIGKILL, MERCY_SECONDS)
@@ -120,12 +124,15 @@ class Gate:
                 self._begun.set()
                 self._watch(self._nginx)
             self._nginx.wait()
+            if not self._begun.is_set():
+                break
             if not self._ending.is_set():
                 self._restarts += 1
                 self._log.error("gate died", status=self._nginx.status, said=self._nginx.last_words())
                 failures = 0 if monotonic() - began >= SOUND_SECONDS else failures + 1
-                self._begun.set()
                 self._ending.wait(min(2.0 ** (failures - 1), LONGEST_WAIT_SECONDS) if failures > 1 else 0.0)
+        self._failed = not self._begun.is_set()
+        self._begun.set()
 
     def _watch(self, running: Nginx) -> None:
         """Return when it has ended."""
@@ -146,6 +153,16 @@ class Gate:
         if self._thread.is_alive() and self._nginx:
             self._nginx.signal(number)
             self._thread.join(seconds)
+
+
+def _certificate(settings: Settings) -> Kept[Certificate] | None:
+    """Return what nginx shows to clients; the workers tell of its changes."""
+    if settings.tls_cert is None:
+        return None
+    # with gRPC, which stays out of a process that only looks after others
+    from rt_predictor_api.security import certificates
+
+    return certificates.kept(settings, None)
 
 
 def gate_of(settings: Settings) -> Gate | None:

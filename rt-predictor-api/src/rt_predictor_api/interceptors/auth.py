@@ -15,7 +15,7 @@ from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.security import scopes
 from rt_predictor_api.security.access import Caller
 from rt_predictor_api.security.audit import Refusals
-from rt_predictor_api.security.callers import Callers, address
+from rt_predictor_api.security.callers import Callers, peer
 from rt_predictor_api.statuses import DOMAIN, problem_status
 from rt_predictor_formats.errors import Problem, shown
 
@@ -48,7 +48,7 @@ class Auth(OwnCalls):
             permit(caller, path)
         except Problem as problem:
             self._metrics.count(metrics.CALLS_REFUSED, problem.code.lower())
-            self._refusals.record(problem.code, path.rpartition("/")[2], address(context), **who)
+            self._refusals.record(problem.code, path.rpartition("/")[2], peer(context), **who)
             abort(context, problem_status(problem))
         yield
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import grpc
 
+from rt_predictor_api.gate import FORWARDED
 from rt_predictor_api.security import scopes
 from rt_predictor_api.security.access import ANY, CERTIFICATE, Access, Caller, hashed
 from rt_predictor_api.security.kept import Kept
@@ -15,9 +16,6 @@ from rt_predictor_formats.errors import Problem
 
 METADATA = "authorization"
 """Metadata key of the token, with the value ``Bearer TOKEN``."""
-
-FORWARDED = "x-forwarded-for"
-"""Metadata key under which the gate tells the address of a caller, instead of what the caller says of it."""
 
 LONGEST_NAME = 255
 """Names of certificates are cut to this many characters."""
@@ -73,10 +71,16 @@ class Callers:
 
 def address(context: grpc.ServicerContext) -> str:
     """Return where a call comes from, without the port, which is another one for each connection."""
-    family, _, rest = unquote(context.peer()).partition(":")
-    if family == "unix":  # the gate, and nobody else, which names the caller itself
-        return next((str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED), family)
+    family, _, rest = unquote(peer(context)).partition(":")
     return rest.rpartition(":")[0].strip("[]") if family in {"ipv4", "ipv6"} else family
+
+
+def peer(context: grpc.ServicerContext) -> str:
+    """Return where a call comes from, in gRPC's words; behind a gate in the gate's, which alone reaches that socket."""
+    told = context.peer()
+    if not told.startswith("unix:"):
+        return told
+    return next((str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED), told)
 
 
 def _by_token(access: Access, presented: Sequence[str]) -> Caller:
