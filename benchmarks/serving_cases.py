@@ -16,7 +16,7 @@ import pyarrow as pa
 from flooding import flood
 from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, send
 from natives import Natives
-from rt_predictor_api.gate import nginx
+from rt_predictor_api.front import nginx
 from rt_predictor_client import Client
 from servers import empty, mlserver, mlserver_request, on_cores, ours, peer_environment
 from serving_jobs import Asked
@@ -195,15 +195,15 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
 def overload(setting: Setting) -> Iterator[dict[str, Any]]:
     """Measure what becomes of several times more calls than can be answered, and of those after them.
 
-    The service, its gate included, keeps to one core and the load to the others: it comes from elsewhere.
+    The service, nginx included, keeps to one core and the load to the others: it comes from elsewhere.
     """
-    for case, gate in (("overload", "false"), ("overload, with a gate", "true")):
-        if gate == "true" and nginx.program() is None:
-            print("nginx: not found; overload is measured without a gate")
+    for case, before in (("overload", "false"), ("overload, with nginx", "true")):
+        if before == "true" and nginx.program() is None:
+            print("nginx: not found; overload is measured without it")
             continue
         with ExitStack() as running:
             with on_cores(0, 1):
-                way = ours(setting.models, setting.work, forecast_cache_entries=0, gate=gate)
+                way = ours(setting.models, setting.work, forecast_cache_entries=0, nginx=before)
                 address = running.enter_context(way)
             with on_cores(1, None):
                 yield from _overloaded(case, setting, address)

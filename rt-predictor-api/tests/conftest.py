@@ -29,7 +29,7 @@ from redis import Redis, RedisError
 
 from open_inference import inference_pb2_grpc
 from rt_predictor_api import logs, settings
-from rt_predictor_api.gate import nginx
+from rt_predictor_api.front import nginx
 from rt_predictor_api.server import Service
 from rtpredictor.v1 import (
     history_service_pb2,
@@ -349,13 +349,13 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 
 
 @pytest.fixture
-def gated(start: Callable[..., Process]) -> Callable[..., Process]:
+def fronted(start: Callable[..., Process]) -> Callable[..., Process]:
     """Starts the service with nginx before it."""
     if nginx.program() is None:
         pytest.skip("no nginx here: install Debian's package nginx-light")
 
     def begin(*arguments: str, **changes: str) -> Process:
-        return start("--gate", *arguments, **changes)
+        return start("--nginx", *arguments, **changes)
 
     return begin
 

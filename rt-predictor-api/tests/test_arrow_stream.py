@@ -147,7 +147,7 @@ def test_the_rows_of_arrow_messages_are_paid_for(served: Any, job: Any, refusal:
         assert refusal(lambda: client.prediction.Predict(PredictRequest(job=job()))).reason == "RATE_EXCEEDED"
 
 
-@pytest.mark.parametrize("way", ["start", "gated"])
+@pytest.mark.parametrize("way", ["start", "fronted"])
 def test_a_cancelled_stream_is_worked_on_no_further_than_its_chunk(
     request: pytest.FixtureRequest, until: Any, way: str
 ) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from open_inference.inference_pb2 import ModelInferRequest
-from rt_predictor_api.gate import FORWARDED
+from rt_predictor_api.front import FORWARDED
 from rt_predictor_api.interceptors.rates import ROWS_PER_CALL
 from rt_predictor_api.interceptors.rows import rows_of
 from rt_predictor_api.metrics import Metrics
@@ -161,5 +161,5 @@ class Peer:
         ("unix:", "ipv6:%5B2001:db8::1%5D:42662", "2001:db8::1"),
     ],
 )
-def test_an_address_is_told_without_its_port_by_the_gate_alone(peer: str, forwarded: str, told: str) -> None:
+def test_an_address_is_told_without_its_port_by_nginx_alone(peer: str, forwarded: str, told: str) -> None:
     assert address(Peer(peer, forwarded)) == told

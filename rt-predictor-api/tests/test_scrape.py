@@ -42,3 +42,15 @@ def test_a_file_that_was_only_just_begun_counts_for_nothing(tmp_path: Path, size
 
 def test_before_any_process_has_counted_a_scrape_has_an_answer(tmp_path: Path) -> None:
     assert "calls_total" not in told(tmp_path)
+
+
+def test_what_was_refused_before_any_process_counts_as_overload(tmp_path: Path) -> None:
+    name, registry = "rtpredictor_calls_refused_total", CollectorRegistry()
+    for process, reason in enumerate(("overloaded", "overloaded", "rate_exceeded")):
+        written = MmapedDict(str(tmp_path / f"counter_{process}.db"))
+        written.write_value(mmap_key(name, name, ("reason",), (reason,), "Calls."), 3.0, 0.0)
+        written.close()
+    gather(tmp_path, list, registry, lambda: 40)
+    answer = generate_latest(registry).decode()
+    assert f'{name}{{reason="overloaded"}} 46.0' in answer
+    assert f'{name}{{reason="rate_exceeded"}} 3.0' in answer

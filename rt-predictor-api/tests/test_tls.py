@@ -131,11 +131,11 @@ def test_new_connections_meet_the_new_certificate_and_old_ones_go_on(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_gate_meets_clients_with_the_newest_good_certificate(
-    gated: Any, site: Site, connect: Any, until: Any, workers: str
+def test_nginx_meets_clients_with_the_newest_good_certificate(
+    fronted: Any, site: Site, connect: Any, until: Any, workers: str
 ) -> None:
     files = {f"RT_PREDICTOR_{name.upper()}": str(path) for name, path in site.settings.items()}
-    service = gated("--workers", workers, **files)
+    service = fronted("--workers", workers, **files)
     channel = connect(service.port, site.trusting())
     asked = ModelServiceStub(channel).GetModel
     assert asked(GetModelRequest(), timeout=60).model.version

@@ -39,7 +39,9 @@ _OF_SETTINGS = {
 @click.option("--port", type=int, help="Port of the gRPC service; 0 takes a free one.  [default: 50051]")
 @click.option("--metrics-port", type=int, help="Port of the Prometheus metrics; 0 takes a free one.  [default: 8181]")
 @click.option("--workers", type=int, help="Processes that answer on the port.  [default: 1]")
-@click.option("--gate/--no-gate", default=None, help="nginx before the workers, against overload.  [default: no-gate]")
+@click.option(
+    "--nginx/--no-nginx", default=None, help="nginx before the workers, against overload.  [default: no-nginx]"
+)
 @click.option("--wait-for-model", is_flag=True, default=None, help="Start without a model and wait for one.")
 @click.option("--drain-seconds", type=float, help="How long running calls may take after SIGTERM.  [default: 30]")
 @click.option("--log-level", help="debug, info, warning or error.  [default: info]")
@@ -164,15 +166,15 @@ def _serve(flags: dict[str, Any], stop: Event) -> None:
 
         Supervisor(chosen).run(stop)
         return
-    from rt_predictor_api.gate.gate import gate_of
+    from rt_predictor_api.front.front import front_of
     from rt_predictor_api.server import Service
 
-    gate = gate_of(chosen)
+    front = front_of(chosen)
     try:
-        Service(chosen, gate=gate).run(stop, settle)
+        Service(chosen, front=front).run(stop, settle)
     finally:
-        if gate:
-            gate.stop()
+        if front:
+            front.stop()
 
 
 def settle() -> None:

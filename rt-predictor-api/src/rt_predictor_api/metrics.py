@@ -190,16 +190,6 @@ LIVE_ENDS = Metric(
 WORKERS = Metric("rtpredictor_workers", Gauge, "Processes that answer calls.")
 WORKER_RESTARTS = Metric("rtpredictor_worker_restarts_total", Counter, "Processes started in place of dead ones.")
 
-GATE_REFUSED = Metric(
-    "rtpredictor_gate_refused_total",
-    Counter,
-    "Calls that nginx refused before the workers, as more came than can be answered; estimated from one in twenty.",
-)
-GATE_CROWDED = Metric(
-    "rtpredictor_gate_crowded", Gauge, "1 while few calls are let in, as more come than can be answered."
-)
-GATE_RESTARTS = Metric("rtpredictor_gate_restarts_total", Counter, "nginx processes started in place of dead ones.")
-
 FEATURE_DRIFT = Metric(
     "rtpredictor_feature_drift",
     Gauge,
@@ -251,7 +241,7 @@ OWN = (
 COUNTED = OWN + SUPERVISED
 """What is counted as it happens."""
 
-COMPUTED = (FEATURE_DRIFT, GATE_REFUSED, GATE_CROWDED, GATE_RESTARTS)
+COMPUTED = (FEATURE_DRIFT,)
 """What is computed when it is asked for, from what all processes have counted."""
 
 TABLE = COUNTED + COMPUTED

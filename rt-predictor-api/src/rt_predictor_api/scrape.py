@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector, start
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from rt_predictor_api.metrics import CALLS_REFUSED
 from rt_predictor_api.ports import unusable
 from rt_predictor_api.settings import Settings
 
@@ -53,23 +54,39 @@ def _renew(server: Any, cert: str, key: str) -> None:
     server.get_request = renewed
 
 
-def gather(folder: Path, processes: Callable[[], Iterable[int]], registry: CollectorRegistry) -> None:
-    """Let a registry tell the metrics that processes write to ``folder``, and their use of the machine, added up."""
-    registry.register(_Files(folder))
+def gather(
+    folder: Path,
+    processes: Callable[[], Iterable[int]],
+    registry: CollectorRegistry,
+    refused: Callable[[], int] = lambda: 0,
+) -> None:
+    """Let a registry tell the metrics that processes write to ``folder``, and their use of the machine, added up.
+
+    ``refused`` returns how many calls were refused before any of the processes; they count as overload.
+    """
+    registry.register(_Files(folder, refused))
     registry.register(_Processes(processes))
 
 
 class _Files(Collector):
     """What processes write to a folder; the library's own collector fails at a file that was only just begun."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, refused: Callable[[], int]) -> None:
         self._folder = folder
+        self._refused = refused
 
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of all files that hold any."""
         files = [str(file) for file in self._folder.glob("*.db") if _begun(file)]
-        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        merged: list[Metric] = list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+        for metric in merged:
+            metric.samples = [self._with_refused(sample) for sample in metric.samples]
         return merged
+
+    def _with_refused(self, sample: Any) -> Any:
+        if (sample.name, sample.labels.get("reason")) != (CALLS_REFUSED.name, "overloaded"):
+            return sample
+        return sample._replace(value=sample.value + self._refused())
 
 
 def _begun(file: Path) -> bool:

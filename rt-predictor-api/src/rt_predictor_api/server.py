@@ -24,8 +24,7 @@ from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.describing import describe
 from rt_predictor_api.drift import Drift, DriftCollector
 from rt_predictor_api.engine import Engine
-from rt_predictor_api.gate.figures import GateCollector
-from rt_predictor_api.gate.gate import Gate
+from rt_predictor_api.front.front import Front
 from rt_predictor_api.health import SERVICE, Health, Response
 from rt_predictor_api.interceptors.errors import Errors
 from rt_predictor_api.interceptors.limits import TRANSPORT_SLACK, Limits
@@ -71,8 +70,8 @@ class Service:
     """The service from its settings; built stopped.
 
     ``shared`` where other processes answer on the same port and the supervisor tells the metrics of all; ``place`` is
-    which of them it is, and ``inner`` the socket that it listens on where a gate has the port. ``gate`` is the gate of
-    a process that answers alone.
+    which of them it is, and ``inner`` the socket that it listens on where nginx has the port. ``front`` is nginx
+    before a process that answers alone.
 
     Raises
     ------
@@ -88,20 +87,19 @@ class Service:
         shared: bool = False,
         place: int | None = None,
         inner: Path | None = None,
-        gate: Gate | None = None,
+        front: Front | None = None,
     ) -> None:
         self._settings = settings
         self._cores = Cores(kept=settings.one_core, place=place)
         self._shared = shared
-        self._gate = gate
-        self._inner = gate.workers[0] if gate else inner
+        self._front = front
+        self._inner = front.workers[0] if front else inner
         self._log = structlog.get_logger()
         self._metrics = Metrics(metrics.OWN if shared else metrics.COUNTED)
         # the supervisor tells it for all
         self._drift = Drift(Path(os.environ[FOLDER_VARIABLE]) if shared else None)
         if not shared:
             self._metrics.registry.register(DriftCollector(lambda: [self._drift.counted()]))
-            self._metrics.registry.register(GateCollector(gate.figures) if gate else GateCollector())
         self._guard = Guard(settings, self._metrics)
         self._spans, self._send_spans = _tracing(settings)
         self._health = Health(settings.max_concurrent_calls)
@@ -109,7 +107,7 @@ class Service:
             self._grpc = self._transport()
         # workers listen later: until then the port's other processes answer
         bound = settings.port if shared else self._listen()
-        self.port = gate.port if gate else bound
+        self.port = front.port if front else bound
         self._scraped = None if shared else expose(self._metrics.registry, settings)
         try:
             self._privacy = Privacy.of(settings)
@@ -146,8 +144,10 @@ class Service:
                 self._listen()
             with self._cores.keeping():
                 self._grpc.start()
-            if self._gate:
-                self._gate.start()
+            if self._front:
+                refused = partial(self._metrics.count, metrics.CALLS_REFUSED, "overloaded")
+                restarted = partial(self._metrics.count, metrics.WORKER_RESTARTS)
+                self._front.start(lambda calls: refused(by=calls), restarted)
             if not self._shared:
                 self._load()
             self._guard.start(self.port)
@@ -191,7 +191,7 @@ class Service:
         probe = int(settings.keepalive_seconds * 1_000)
         calls, pending = settings.max_concurrent_calls, settings.max_pending_calls
         if self._inner:
-            # the gate bounds what comes: none of it is cancelled
+            # nginx bounds what comes: none of it is cancelled
             pending += settings.max_active_calls
         return grpc.server(
             # threads, for they are less work than asyncio; one for each call, as most only wait: for their message,
@@ -256,8 +256,8 @@ class Service:
         self._health.end()
         self._metrics.set(metrics.READY, to=0)
         self._log.info("draining", seconds=self._settings.drain_seconds)
-        if self._gate:
-            self._gate.drain()
+        if self._front:
+            self._front.drain()
         self._watch.stop()
         self._drift.stop()
         self._guard.stop()

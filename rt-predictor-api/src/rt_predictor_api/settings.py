@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     workers: Count = 1
     """Processes that answer on the port, each with a model and a history of its own; more use more cores and memory."""
 
-    gate: bool = False
+    nginx: bool = False
     """Start nginx before the workers, which refuses what is too much at next to no cost; not with tls_client_ca."""
 
     one_core: bool = True
@@ -187,7 +187,7 @@ def of_one_worker(settings: Settings, port: int) -> Settings:
         "rate_per_second": settings.rate_per_second / settings.workers,
         "rate_burst": max(1, settings.rate_burst // settings.workers),
     }
-    if settings.gate:
+    if settings.nginx:
         # it bounds what all have, and while others begin one has all of it
         share["max_pending_calls"] = settings.workers * (settings.max_active_calls + settings.max_pending_calls)
     return settings.model_copy(update={"port": port, "workers": 1, **share})

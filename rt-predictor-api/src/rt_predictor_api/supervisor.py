@@ -27,8 +27,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from rt_predictor_api import metrics
 from rt_predictor_api.drift import DriftCollector, of_processes
-from rt_predictor_api.gate.figures import GateCollector
-from rt_predictor_api.gate.gate import gate_of
+from rt_predictor_api.front.front import front_of
 from rt_predictor_api.metrics import Metrics
 from rt_predictor_api.ports import address_of, claim
 from rt_predictor_api.scrape import FOLDER_VARIABLE, expose, gather
@@ -70,17 +69,16 @@ class Supervisor:
         listening.check(settings)
         self._settings = settings
         self._log = structlog.get_logger()
-        self._gate = gate_of(settings)
+        self._front = front_of(settings)
         self._held = None
-        if self._gate:
-            self.port = self._gate.port
+        if self._front:
+            self.port = self._front.port
         else:
             self._held = claim(settings.host, settings.port)
             self.port = address_of(self._held)[1]
         self._folder = Path(tempfile.mkdtemp(prefix="rt-predictor-metrics-"))
         self._metrics = Metrics(metrics.SUPERVISED, CollectorRegistry())
-        gather(self._folder, self._processes, self._metrics.registry)
-        self._metrics.registry.register(GateCollector(self._gate.figures) if self._gate else GateCollector())
+        gather(self._folder, self._processes, self._metrics.registry, self._refused)
         counted = partial(of_processes, self._folder)
         self._metrics.registry.register(DriftCollector(lambda: counted(self._processes())))
         try:
@@ -89,7 +87,7 @@ class Supervisor:
             self._clean()
             raise
         first = secrets.randbelow(MOST_CORES)
-        inner = self._gate.workers if self._gate else [None] * settings.workers
+        inner = self._front.workers if self._front else [None] * settings.workers
         self._slots = [_Slot(first + number, path) for number, path in enumerate(inner)]
         self._watched, self._watching = os.pipe()
 
@@ -105,8 +103,8 @@ class Supervisor:
         try:
             # the first tells whether the settings and the model are good, and compiles for the others
             self._begin(first, stop)
-            if self._gate and not stop.is_set():
-                self._gate.start()
+            if self._front and not stop.is_set():
+                self._front.start(lambda _: None, partial(self._metrics.count, metrics.WORKER_RESTARTS))
             for slot in others:
                 slot.process = self._start(slot)
             port, scraped = self.port, self._scraped.server_port
@@ -166,14 +164,18 @@ class Supervisor:
                 self._metrics.count(metrics.WORKER_RESTARTS)
         self._metrics.set(metrics.WORKERS, to=len(self._processes()))
 
+    def _refused(self) -> int:
+        """Return how many calls were refused before the workers."""
+        return self._front.refused if self._front else 0
+
     def _processes(self) -> list[int]:
         """Return the process ids of the workers that live."""
         return [slot.process.pid for slot in self._slots if slot.process is not None and slot.process.poll() is None]
 
     def _end(self) -> None:
         """Let all workers drain at once; kill what does not end."""
-        if self._gate:
-            self._gate.drain()
+        if self._front:
+            self._front.drain()
         living = [slot.process for slot in self._slots if slot.process is not None]
         for process in living:
             process.send_signal(signal.SIGTERM)
@@ -193,8 +195,8 @@ class Supervisor:
     def _clean(self) -> None:
         if self._held:
             self._held.close()
-        if self._gate:
-            self._gate.stop()
+        if self._front:
+            self._front.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

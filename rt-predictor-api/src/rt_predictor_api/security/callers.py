@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import grpc
 
-from rt_predictor_api.gate import FORWARDED
+from rt_predictor_api.front import FORWARDED
 from rt_predictor_api.security import scopes
 from rt_predictor_api.security.access import ANY, CERTIFICATE, Access, Caller, hashed
 from rt_predictor_api.security.kept import Kept
@@ -76,7 +76,7 @@ def address(context: grpc.ServicerContext) -> str:
 
 
 def peer(context: grpc.ServicerContext) -> str:
-    """Return where a call comes from, in gRPC's words; behind a gate in the gate's, which alone reaches that socket."""
+    """Return where a call comes from, in gRPC's words; behind nginx in nginx's, which alone reaches that socket."""
     told = context.peer()
     if not told.startswith("unix:"):
         return told

@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rt_predictor_api.admission import RETRY_SECONDS, overloaded
-from rt_predictor_api.gate import FORWARDED
-from rt_predictor_api.gate.crowd import TOLD_SHARE
-from rt_predictor_api.gate.folder import Folder
+from rt_predictor_api.front import FORWARDED
+from rt_predictor_api.front.crowd import TOLD
+from rt_predictor_api.front.folder import Folder
 from rt_predictor_api.settings import Settings
 from rt_predictor_api.statuses import problem_status
 from rt_predictor_formats.errors import Problem
@@ -45,7 +45,7 @@ def write(folder: Folder, settings: Settings, address: tuple[str, int]) -> None:
         address=f"[{host}]:{port} ipv6only={'off' if host == '::' else 'on'}" if ":" in host else f"{host}:{port}",
         transport=_transport(settings),
         forwarded=FORWARDED,
-        share=100 * TOLD_SHARE,
+        share=100 // TOLD,
         counted="\n".join(_counted(path, folder, settings) for path in COUNTED),
         refused=folder.refused,
         overloaded=reply(overloaded()),

@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from time import monotonic, sleep
 
-from rt_predictor_api.gate import launch
-from rt_predictor_api.gate.folder import Folder
+from rt_predictor_api.front import launch
+from rt_predictor_api.front.folder import Folder
 
 LOOK_SECONDS = 0.01
 """How often is looked whether it has begun [s]."""
@@ -77,7 +77,7 @@ class Nginx:
 
 
 def program() -> str | None:
-    """Return the path of the program; None where there is none that the gate can use."""
+    """Return the path of the program; None where there is none that can be used."""
     # elsewhere nothing would end it together with the service
     if sys.platform != "linux":
         return None

@@ -1,4 +1,4 @@
-"""The folder in which the gate, nginx and the workers meet; of their user alone."""
+"""The folder in which the service, nginx and the workers meet; of their user alone."""
 
 from __future__ import annotations
 

@@ -7,14 +7,15 @@ come than it can answer, each would wait for all of them.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
 from rt_predictor_api.admission import RETRY_SECONDS
-from rt_predictor_api.gate.folder import Folder
+from rt_predictor_api.front.folder import Folder
 
-TOLD_SHARE = 0.05
-"""Part of the refused calls of which nginx tells."""
+TOLD = 20
+"""nginx tells of one refused call in so many."""
 
 LASTING_SECONDS = 2 * RETRY_SECONDS
 """How long none must be refused: longer than those who were refused wait before they try again."""
@@ -25,7 +26,8 @@ class Crowd:
 
     Attributes
     ----------
-    refused: calls that nginx has refused, by those of which it told.
+    refused: calls that nginx has refused, estimated from those of which it told.
+    on_refused: called with each addition to that.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -34,8 +36,9 @@ class Crowd:
         self._socket.bind(str(folder.refused))
         self._socket.setblocking(False)
         self._last = 0.0
-        self.crowded = False
-        self.refused = 0.0
+        self._crowded = False
+        self.refused = 0
+        self.on_refused: Callable[[int], object] = lambda _: None
 
     def fileno(self) -> int:
         """Return what can be read from once nginx tells of a refused call."""
@@ -46,17 +49,18 @@ class Crowd:
         told = 0
         with suppress(BlockingIOError):
             while self._socket.recv(1_024):
-                told += 1
+                told += TOLD
         now = monotonic()
         if told:
-            self.refused += told / TOLD_SHARE
             self._last = now
-        if bool(told) and not self.crowded:
-            self._file.touch()
-            self.crowded = True
-        elif self.crowded and now - self._last > LASTING_SECONDS:
+            if not self._crowded:
+                self._file.touch()
+                self._crowded = True
+            self.refused += told
+            self.on_refused(told)
+        elif self._crowded and now - self._last > LASTING_SECONDS:
             self._file.unlink()
-            self.crowded = False
+            self._crowded = False
 
     def close(self) -> None:
         """Hear no more."""

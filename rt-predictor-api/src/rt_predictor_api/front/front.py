@@ -6,6 +6,7 @@ import select
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -13,11 +14,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from rt_predictor_api.gate import configuration, nginx
-from rt_predictor_api.gate.crowd import Crowd
-from rt_predictor_api.gate.figures import Figures
-from rt_predictor_api.gate.folder import Folder
-from rt_predictor_api.gate.nginx import Nginx
+from rt_predictor_api.front import configuration, nginx
+from rt_predictor_api.front.crowd import Crowd
+from rt_predictor_api.front.folder import Folder
+from rt_predictor_api.front.nginx import Nginx
 from rt_predictor_api.ports import address_of, claim
 from rt_predictor_api.settings import Settings, variable
 from rt_predictor_formats.errors import Problem
@@ -45,7 +45,7 @@ MERCY_SECONDS = 2.0
 """How long it may take to end before it is killed [s]."""
 
 
-class Gate:
+class Front:
     """The address, and nginx between it and the workers; built stopped.
 
     Attributes
@@ -73,31 +73,41 @@ class Gate:
         self._folder = Folder(path, self.workers)
         self._crowd = Crowd(self._folder)
         self._nginx: Nginx | None = None
-        self._restarts = 0
         self._failed = False
+        self._on_restart: Callable[[], object] = lambda: None
         self._begun = Event()
         self._ending = Event()
-        self._thread = Thread(target=self._run, name="gate", daemon=True)
+        self._thread = Thread(target=self._run, name="front", daemon=True)
 
-    def figures(self) -> Figures:
-        """Return what it tells of itself."""
-        return Figures(self._crowd.refused, self._crowd.crowded, self._restarts)
+    @property
+    def refused(self) -> int:
+        """How many calls nginx has refused, estimated."""
+        return self._crowd.refused
 
-    def start(self) -> None:
+    def start(self, on_refused: Callable[[int], object], on_restart: Callable[[], object]) -> None:
         """Let clients connect.
+
+        Parameters
+        ----------
+        on_refused: called with a number of calls that nginx has refused, estimated.
+        on_restart: called when another nginx is started in place of one that died.
 
         Raises
         ------
         Problem
-            ``GATE_DIED`` with nginx's last words where it does not begin.
+            ``NGINX_DIED`` with nginx's last words where it does not begin.
         """
+        self._on_restart = on_restart
+        self._crowd.on_refused = on_refused
         configuration.write(self._folder, self._settings, self._address)
         self._thread.start()
         self._begun.wait()
         if self._failed:
             said = self._nginx.last_words() if self._nginx else ""
-            remedy = f"mend that, or do without: {variable('gate')}=false"
-            raise Problem("GATE_DIED", f"nginx does not begin: {said or 'no word'}", place=self._program, remedy=remedy)
+            remedy = f"mend that, or do without: {variable('nginx')}=false"
+            raise Problem(
+                "NGINX_DIED", f"nginx does not begin: {said or 'no word'}", place=self._program, remedy=remedy
+            )
 
     def drain(self) -> None:
         """Take no more connections, and tell clients to leave; calls in progress go on."""
@@ -127,8 +137,8 @@ class Gate:
             if not self._begun.is_set():
                 break
             if not self._ending.is_set():
-                self._restarts += 1
-                self._log.error("gate died", status=self._nginx.status, said=self._nginx.last_words())
+                self._on_restart()
+                self._log.error("nginx died", status=self._nginx.status, said=self._nginx.last_words())
                 failures = 0 if monotonic() - began >= SOUND_SECONDS else failures + 1
                 self._ending.wait(min(2.0 ** (failures - 1), LONGEST_WAIT_SECONDS) if failures > 1 else 0.0)
         self._failed = not self._begun.is_set()
@@ -165,22 +175,22 @@ def _certificate(settings: Settings) -> Kept[Certificate] | None:
     return certificates.kept(settings, None)
 
 
-def gate_of(settings: Settings) -> Gate | None:
-    """Return the gate of a service; None where the settings want none.
+def front_of(settings: Settings) -> Front | None:
+    """Return what stands before a service; None where the settings want none.
 
     Raises
     ------
     Problem
-        As ``Gate``; ``SETTING_INVALID`` together with certificates of clients, which the workers must see themselves;
+        As ``Front``; ``SETTING_INVALID`` together with certificates of clients, which the workers must see themselves;
         ``NGINX_MISSING``.
     """
-    if not settings.gate:
+    if not settings.nginx:
         return None
     if settings.tls_client_ca is not None:
         raise Problem(
             "SETTING_INVALID",
             f"does not go together with {variable('tls_client_ca')}: certificates of clients would end at nginx",
-            place=variable("gate"),
+            place=variable("nginx"),
             remedy="set one of them",
         )
     program = nginx.program()
@@ -188,7 +198,7 @@ def gate_of(settings: Settings) -> Gate | None:
         raise Problem(
             "NGINX_MISSING",
             "nginx was not found, or this is not Linux",
-            place=variable("gate"),
-            remedy=f"install nginx (Debian, Ubuntu: nginx-light; Fedora, Rocky: nginx), or {variable('gate')}=false",
+            place=variable("nginx"),
+            remedy=f"install nginx (Debian, Ubuntu: nginx-light; Fedora, Rocky: nginx), or {variable('nginx')}=false",
         )
-    return Gate(program, settings)
+    return Front(program, settings)
