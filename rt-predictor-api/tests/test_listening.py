@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from rt_predictor_api.main import MISCONFIGURED
+from rt_predictor_api.ports import address_of, claim
 from rt_predictor_api.security.listening import check, is_loopback, reflects
 from rt_predictor_api.settings import read
 from rt_predictor_formats.errors import Problem
@@ -98,3 +100,25 @@ def test_compose_publishes_on_this_machine_alone_unless_told_otherwise() -> None
     assert {port.rpartition(":")[2] for port in published} >= {"50051", "8181", "8501", "9090"}
     assert all(port.startswith("${RT_PREDICTOR_BIND:-127.0.0.1}:") for port in published)
     assert "RT_PREDICTOR_ALLOW_INSECURE" in text
+
+
+def test_a_port_whose_former_connections_the_system_remembers_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as former:
+        port = former.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            # who closes first is remembered
+            former.accept()[0].close()
+    with claim("127.0.0.1", port) as held:
+        assert address_of(held) == ("127.0.0.1", port)
+
+
+def test_a_port_that_is_held_or_listened_on_is_not_claimed() -> None:
+    with claim("127.0.0.1", 0) as held:
+        port = address_of(held)[1]
+        for _ in range(2):
+            with pytest.raises(Problem) as caught:
+                claim("127.0.0.1", port)
+            assert caught.value.code == "PORT_IN_USE"
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(Problem) as caught:
+        claim("127.0.0.1", port)
+    assert caught.value.code == "PORT_IN_USE"

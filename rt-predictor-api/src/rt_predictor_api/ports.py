@@ -21,16 +21,13 @@ def claim(host: str, port: int) -> socket.socket:
     """
     try:
         family, address = _resolved(host, port)
-        # alone first: two services on one port would each answer with a history of its own
-        with _bindable(family) as probe:
-            probe.bind(address)
-            address = probe.getsockname()
-        held = _bindable(family)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(address)
+        try:
+            return _claimed(family, address, reuse=False)
+        except OSError:
+            # the system remembers connections of a service that has ended; who has the port now refuses this too
+            return _claimed(family, address, reuse=True)
     except OSError as error:
         raise _problem(error, host, port, "port") from error
-    return held
 
 
 def address_of(held: socket.socket) -> tuple[str, int]:
@@ -43,17 +40,27 @@ def unusable(host: str, port: int, field: str) -> Problem:
     """Return why an address cannot be listened on; ``field`` is the setting of the port."""
     try:
         family, address = _resolved(host, port)
-        with _bindable(family) as probe:
+        with _bindable(family, reuse=True) as probe:
             probe.bind(address)
     except OSError as error:
         return _problem(error, host, port, field)
     return _in_use(f"{host}:{port}", field)
 
 
-def _bindable(family: int) -> socket.socket:
-    """Return a socket for any address on which nobody listens, also where the system remembers former connections."""
+def _claimed(family: int, address: Any, *, reuse: bool) -> socket.socket:
+    # alone first: two services on one port would each answer with a history of its own
+    with _bindable(family, reuse=reuse) as probe:
+        probe.bind(address)
+        address = probe.getsockname()
+    held = _bindable(family, reuse=reuse)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(address)
+    return held
+
+
+def _bindable(family: int, *, reuse: bool) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
     return made
 
 
