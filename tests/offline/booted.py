@@ -15,8 +15,8 @@ import pytest
 
 from made import run
 
-PACKAGES = "systemd-sysv,dbus,sudo,python3,libgomp1"
-"""What the guide takes for granted, and no more."""
+PACKAGES = "systemd-sysv,dbus,sudo,python3,libgomp1,nginx-light"
+"""What the guide takes for granted or names, and no more."""
 
 PATIENCE = 300.0
 """How long something may take at most [s]."""

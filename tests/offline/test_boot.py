@@ -108,6 +108,14 @@ def test_training_publishes_a_model_that_is_served(there: Machine) -> None:
     assert "published" in there.run("journalctl -o cat -u rt-predictor-training")
 
 
+def test_nginx_stands_before_the_api_where_that_is_asked_for(there: Machine) -> None:
+    there.run("echo RT_PREDICTOR_NGINX=true >>/etc/rt-predictor/api.env; systemctl restart rt-predictor-api")
+    serves(there)
+    assert forecast(there)["forecast"]
+    owners = there.run("stat -c %U $(dirname $(grep -slx nginx /proc/[0-9]*/comm))").split()
+    assert owners.count("rt-predictor") == 2, "its first process and the one that serves"
+
+
 def test_nothing_is_amiss(there: Machine) -> None:
     assert there.run("systemctl is-system-running").strip() == "running"
     assert [trouble for unit in SERVICES for trouble in troubles(there, unit)] == []
