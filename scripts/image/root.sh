@@ -1,7 +1,7 @@
 #!/bin/sh
 # Collects what an image needs of the system that it is built on, and nothing else: Python and its standard library, the C
-# library and what the environment's libraries load beside it, certificates, time zones. So the image holds no shell, no
-# package manager and no program that it does not run.
+# library, what the environment's libraries and programs load beside it, certificates, time zones. So the image holds no
+# shell, no package manager and no program that it does not run.
 #
 #   scripts/image/root.sh ENVIRONMENT ROOT
 set -eu
@@ -30,8 +30,10 @@ tar -c --exclude=__pycache__ --exclude=site-packages --exclude=dist-packages --e
   --exclude=ensurepip --exclude=lib2to3 --exclude=pydoc_data "${standard#/}" | tar -x -C "$root"
 "$python" -m compileall -q -s "$root" "$root$standard"
 
-# what the loader finds for them outside of the environment; the loader itself is the line without an arrow
-find "$environment" "$root$standard" -name '*.so*' -type f -exec ldd {} + >/tmp/loaded 2>/dev/null || true
+# what the loader finds for them outside of the environment; the loader itself is the line without an arrow. It says of
+# scripts, which are among the programs, that they load nothing
+find "$environment" "$root$standard" -type f \( -name '*.so*' -o -path "$environment/bin/*" \) -exec ldd {} + \
+  >/tmp/loaded 2>/dev/null || true
 ldd "$(realpath "$python")" >>/tmp/loaded
 sed -n 's/.*=> *\(\/[^ ]*\) (.*/\1/p; s/^\t\(\/[^ ]*\) (.*/\1/p' /tmp/loaded | sort -u | while read -r library; do
   case $library in "$environment"/*) continue ;; esac

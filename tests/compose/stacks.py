@@ -18,7 +18,12 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
 from rt_predictor_client import Client
+from rtpredictor.v1 import job_pb2, prediction_service_pb2, prediction_service_pb2_grpc
 
 TAG = "compose-test"
 JOB: dict[str, Any] = {"wallclock_req": 14_400, "nodes_req": 1, "processors_req": 4, "name": "model"}
@@ -37,6 +42,13 @@ for child in pathlib.Path("/proc/1/task/1/children").read_text().split():
 """
 """Kills what the first process of a container started: an engine does not restart what it is told to kill itself."""
 
+PROCESSES = """
+import pathlib
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    print(process.name, (process / "comm").read_text().strip())
+"""
+"""Prints the number and the name of each process of a container."""
+
 
 def docker(*words: str, **options: Any) -> str:
     done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, **options)
@@ -47,6 +59,15 @@ def docker(*words: str, **options: Any) -> str:
 def inside(container: str, code: str) -> str:
     """Run Python in a container, as the images have no shell; return what it prints."""
     return docker("exec", container, "python", "-c", code)
+
+
+def processes(container: str, name: str) -> list[int]:
+    """Return the numbers of the processes of that name in a container."""
+    return [
+        int(number)
+        for number, _, its in (line.partition(" ") for line in inside(container, PROCESSES).splitlines())
+        if its == name
+    ]
 
 
 def is_ready(container: str) -> bool:
@@ -233,3 +254,49 @@ def load(ask: Callable[[int], object], threads: int = 2) -> Iterator[Load]:
         stop.set()
         for one in flows:
             one.join()
+
+
+def question(number: int) -> prediction_service_pb2.PredictRequest:
+    job = job_pb2.Job(user=f"user{number}", wallclock_req=3_600, nodes_req=1)
+    return prediction_service_pb2.PredictRequest(job=job)
+
+
+@contextmanager
+def connection(port: int) -> Iterator[grpc.Channel]:
+    """Yield one connection on which nothing is tried again."""
+    options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(f"localhost:{port}", options=options) as opened:
+        yield opened
+
+
+@dataclass
+class Flood:
+    """Calls that were made at once: how many were answered, how many refused with a hint, and the others."""
+
+    answered: int = 0
+    refused: int = 0
+    others: list[str] = field(default_factory=list)
+
+
+def flooded(channel: grpc.Channel, seen: Flood, calls: int = 300) -> Flood:
+    """Make many calls at once, none like another, and count what becomes of them."""
+    ask = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+    made = [ask.future(question(next(_NUMBERS)), timeout=120) for _ in range(calls)]
+    for call in made:
+        if (error := call.exception()) is None:
+            seen.answered += 1
+        elif call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and _hinted(call):
+            seen.refused += 1
+        else:
+            seen.others.append(repr(error))
+    return seen
+
+
+def _hinted(call: Any) -> bool:
+    """Return whether a refusal says when to try again."""
+    retry = error_details_pb2.RetryInfo()
+    status = rpc_status.from_call(call)
+    return status is not None and any(part.Unpack(retry) for part in status.details) and retry.retry_delay.nanos > 0
+
+
+_NUMBERS = count(1_000_000)

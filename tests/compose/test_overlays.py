@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from rt_predictor_client import Client, NotAllowed, Security, Unreachable
-from stacks import JOB, Stack, docker, eventually
+from stacks import JOB, Stack, docker, eventually, processes
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -49,6 +49,7 @@ def test_both_overlays_at_once(stack: Stack, secrets: Path) -> None:
         state = "{{.State.Health.Status}}"
         eventually(lambda: docker("inspect", "-f", state, stack.container("api")), lambda seen: seen == "healthy")
         assert stack.made("status", **more).count(": runs") == 4
+        assert processes(stack.container("api"), "nginx"), "encryption ends there"
         assert "The service answers" in stack.page()
         eventually(lambda: stack.query('up{job="rt-predictor-api",instance="api:8181"} == 1'))
 

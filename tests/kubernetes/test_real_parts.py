@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import grpc
 import pytest
+import trustme
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis import Redis, RedisError
@@ -22,6 +25,7 @@ from redis import Redis, RedisError
 import manifests
 import monitored
 from manifests import ROOT, Document
+from rt_predictor_api.front import nginx
 from rt_predictor_api.metrics import IN_FLIGHT, TABLE
 from rt_predictor_api.settings import Settings
 from rt_predictor_api.stores.redis import RedisJournal
@@ -58,10 +62,24 @@ def placed(found: list[Document], container: Document, template: Document, folde
         if "secret" in (volume := volumes[mount["name"]]):
             name = volume["secret"]["secretName"]
             data = manifests.named(found, "Secret", name)["data"]
-            for key in {item["key"] for item in volume["secret"].get("items", ())} or data:
-                (place / key).write_text(manifests.secret(found, name, key), "utf-8")
+            keys = {item["key"] for item in volume["secret"].get("items", ())} or data
+            mount_secret(place, {key: manifests.secret(found, name, key) for key in keys})
     variables = manifests.environment(found, container)
     return {key: moved(value, folder) for key, value in variables.items()}
+
+
+def mount_secret(place: Path, files: dict[str, str]) -> None:
+    """Show files as the kubelet does, at first and when they change: links to a folder that another one replaces."""
+    former = (place / "..data").readlink() if (place / "..data").is_symlink() else None
+    new = Path(mkdtemp(prefix="..", dir=place))
+    for name, text in files.items():
+        (new / name).write_text(text, "utf-8")
+        if not (place / name).is_symlink():
+            (place / name).symlink_to(Path("..data") / name)
+    (place / "..data_tmp").symlink_to(new.name)
+    (place / "..data_tmp").rename(place / "..data")
+    if former:
+        shutil.rmtree(place / former)
 
 
 def moved(value: str, folder: Path) -> str:
@@ -82,7 +100,9 @@ def pod(overlay: str, folder: Path) -> Iterator[tuple[int, list[Document], dict[
         "RT_PREDICTOR_HOST": "0.0.0.0",  # noqa: S104 - as the image
         "RT_PREDICTOR_PORT": str(port),
         "RT_PREDICTOR_METRICS_PORT": str(free_port()),
+        "RT_PREDICTOR_NGINX": "true" if nginx.program() else "false",
         "RT_PREDICTOR_DRAIN_SECONDS": "1",
+        "RT_PREDICTOR_WATCH_INTERVAL_SECONDS": "0.2",
         "RT_PREDICTOR_REDIS_URL": "",
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RT_PREDICTOR_")}
@@ -129,6 +149,29 @@ def test_an_encrypted_pod_is_probed_and_its_pages_may_ask(tmp_path: Path, monkey
         with Client.from_config(load_config(f"localhost:{port}")) as client, pytest.raises(ClientError) as caught:
             client.model()
         assert caught.value.code == "NO_MODEL", "the token was known"
+
+
+def test_an_encrypted_pod_shows_a_renewed_certificate(tmp_path: Path) -> None:
+    with pod("production", tmp_path) as (port, _, environment):
+        shown = Path(environment["RT_PREDICTOR_TLS_CERT"])
+        first = met(port)
+        assert ssl.PEM_cert_to_DER_cert(first) == ssl.PEM_cert_to_DER_cert(shown.read_text("ascii"))
+        renewed = trustme.CA().issue_cert("rt-predictor-api")
+        files = {
+            path.name: path.read_text("ascii") for path in shown.parent.iterdir() if path.suffix in {".crt", ".key"}
+        }
+        files |= {
+            "tls.crt": renewed.cert_chain_pems[0].bytes().decode(),
+            "tls.key": renewed.private_key_pem.bytes().decode(),
+        }
+        mount_secret(shown.parent, files)
+        until(lambda: met(port) != first, "the new certificate")
+        assert ssl.PEM_cert_to_DER_cert(met(port)) == ssl.PEM_cert_to_DER_cert(files["tls.crt"])
+
+
+def met(port: int) -> str:
+    """Return the certificate that a new connection meets."""
+    return ssl.get_server_certificate(("127.0.0.1", port))
 
 
 @contextmanager

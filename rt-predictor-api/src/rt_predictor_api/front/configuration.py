@@ -94,9 +94,10 @@ def _counted(path: str, folder: Folder, settings: Settings) -> str:
 def _transport(settings: Settings) -> str:
     if settings.tls_cert is None:
         return "http2;"
+    # links stay links: a new certificate is often a link that leads elsewhere
     return (
-        f'ssl http2;\n    ssl_certificate "{settings.tls_cert.resolve()}";\n'
-        f'    ssl_certificate_key "{settings.tls_key and settings.tls_key.resolve()}";\n'
+        f'ssl http2;\n    ssl_certificate "{settings.tls_cert.absolute()}";\n'
+        f'    ssl_certificate_key "{settings.tls_key and settings.tls_key.absolute()}";\n'
         "    ssl_protocols TLSv1.2 TLSv1.3;"
     )
 

@@ -33,6 +33,8 @@ class Nginx:
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
+                # ctrl-C in a terminal is for the service, which ends it when calls have ended
+                process_group=0,
             )
         self._watched = os.pidfd_open(self._process.pid)
 
@@ -58,8 +60,10 @@ class Nginx:
         return self._watched
 
     def wait(self) -> None:
-        """Return when it has ended."""
+        """Return when it has ended, and what it had started too, which would go on where it was killed."""
         self._process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(OSError):
             os.close(self._watched)
 
