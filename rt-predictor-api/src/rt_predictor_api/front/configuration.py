@@ -35,7 +35,7 @@ def write(folder: Folder, settings: Settings, address: tuple[str, int]) -> None:
     host, port = address
     # streams end before, by the workers
     longest = max(settings.max_stream_seconds, settings.max_idle_seconds) + 60
-    workers = [f"    server unix:{path} fail_timeout=1s;" for path in folder.workers]
+    workers = [f'    server "unix:{path}" fail_timeout=1s;' for path in folder.workers]
     told = string.Template(_TEMPLATE.read_text("utf-8")).substitute(
         user=f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else "",
         connections=_connections(),
@@ -84,7 +84,7 @@ def _counted(path: str, folder: Folder, settings: Settings) -> str:
     return f"""    location = {path} {{
       client_body_timeout 1s;
       set $crowded "";
-      if (-f {folder.crowded}) {{ set $crowded yes; }}
+      if (-f "{folder.crowded}") {{ set $crowded yes; }}
       limit_conn crowded {FEW * settings.workers};
       limit_conn all {most * settings.workers};
       grpc_pass grpc://workers;

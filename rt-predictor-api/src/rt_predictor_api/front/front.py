@@ -148,8 +148,11 @@ class Front:
         """Return when it has ended."""
         met = self._certificate and self._certificate.value
         looked = monotonic()
+        awaited = select.poll()
+        for descriptor in (running.fileno(), self._crowd.fileno()):
+            awaited.register(descriptor, select.POLLIN)
         while running.status is None:
-            select.select([running.fileno(), self._crowd.fileno()], [], [], LOOK_SECONDS)
+            awaited.poll(1_000 * LOOK_SECONDS)
             self._crowd.look()
             if self._certificate and monotonic() - looked >= self._settings.watch_interval_seconds:
                 looked = monotonic()
