@@ -116,8 +116,10 @@ class Front:
             self._end(signal.SIGQUIT, LEAVE_SECONDS)
 
     def stop(self) -> None:
-        """End nginx, with what is still in progress; may be called again."""
+        """End nginx, with what is still in progress a while after the workers have ended; may be called again."""
         self._ending.set()
+        # the workers' last answers may be on their way through it
+        self._end(signal.SIGQUIT, MERCY_SECONDS)
         self._end(signal.SIGTERM, MERCY_SECONDS)
         self._end(signal.SIGKILL, MERCY_SECONDS)
         self._crowd.close()
