@@ -32,7 +32,7 @@ CUT = "CANCELLED"
 OVERLOAD = 5
 """So many times what the service can do is sent to it."""
 
-OVERLOAD_BURSTS = 4
+OVERLOAD_BURSTS = 10
 """That lasts for so many bursts: its first moments, in which the service finds out, are part of what is measured."""
 
 FEW = 5

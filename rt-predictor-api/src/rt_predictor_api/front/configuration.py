@@ -18,7 +18,7 @@ from rt_predictor_api.settings import Settings
 from rt_predictor_api.statuses import problem_status
 from rt_predictor_formats.errors import Problem
 
-FEW = 5
+FEW = 4
 """Calls in progress per worker while too many come: it computes for one, the others are on their way."""
 
 COUNTED = tuple(f"/rtpredictor.v1.PredictionService/{method}" for method in ("Predict", "PredictRemaining"))
