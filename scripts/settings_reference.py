@@ -53,6 +53,11 @@ OTHERS: tuple[tuple[str, str, str], ...] = (
     ("RT_PREDICTOR_UI_HOST", "127.0.0.1", "Local processes: address of the UI."),
     ("RT_PREDICTOR_START_SECONDS", "180", "How long `make start` waits for the services to answer."),
     ("RT_PREDICTOR_REPLICAS", "1", "Compose: so many APIs behind one address, which share a journal in Redis."),
+    (
+        "RT_PREDICTOR_ADMITTED_CALLS",
+        "64",
+        "Compose: calls in progress at all of these together; a further one is RESOURCE_EXHAUSTED at once.",
+    ),
     ("RT_PREDICTOR_SECRETS", "", "Compose: folder with certificates and tokens; set, callers need them."),
     ("RT_PREDICTOR_PROMETHEUS_PORT", "9090", "Compose: port of Prometheus on this machine."),
     (

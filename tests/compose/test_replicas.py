@@ -1,36 +1,21 @@
-"""Several APIs with one journal behind one address: shared out call by call, one may go, and so may Redis.
-
-What is too much each refuses itself.
-"""
+"""Several APIs with one journal behind one address: shared out call by call, one may go, and so may Redis."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 
 import grpc
 import pytest
 
 from rt_predictor_client import Unreachable
 from rtpredictor.v1 import prediction_service_pb2_grpc
-from stacks import (
-    JOB,
-    Flood,
-    Stack,
-    connection,
-    docker,
-    ended,
-    eventually,
-    flooded,
-    inside,
-    is_ready,
-    load,
-    logged,
-    processes,
-    question,
-)
+from stacks import JOB, Stack, docker, ended, eventually, inside, is_ready, load, logged, question
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
+PREDICT = "/rtpredictor.v1.PredictionService/Predict"
+ADMITTED = 8
 ANSWERED = """
 from urllib.request import urlopen
 told = urlopen('http://localhost:8181/metrics').read().decode().splitlines()
@@ -41,7 +26,7 @@ print(sum(float(line.split()[-1]) for line in told if line.startswith('rtpredict
 @pytest.fixture(scope="module")
 def replicas(stack: Stack) -> Iterator[Stack]:
     """Return the stack with two APIs, Redis and a balancer instead of the one API."""
-    stack.made("start", RT_PREDICTOR_REPLICAS="2")
+    stack.made("start", RT_PREDICTOR_REPLICAS="2", RT_PREDICTOR_ADMITTED_CALLS=str(ADMITTED))
     yield stack
     stack.made("start")
 
@@ -49,7 +34,8 @@ def replicas(stack: Stack) -> Iterator[Stack]:
 @pytest.fixture
 def channel(replicas: Stack) -> Iterator[grpc.Channel]:
     """Return one connection on which nothing is tried again."""
-    with connection(replicas.port) as opened:
+    options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(f"localhost:{replicas.port}", options=options) as opened:
         yield opened
 
 
@@ -71,11 +57,22 @@ def test_calls_of_one_connection_are_shared_out(replicas: Stack, channel: grpc.C
     assert min(more) >= 10
 
 
-def test_a_flood_is_answered_or_refused_with_a_hint(replicas: Stack, channel: grpc.Channel) -> None:
-    assert all(processes(one, "nginx") for one in replicas.all_of("replica"))
-    seen = Flood()
-    eventually(lambda: flooded(channel, seen), lambda so_far: so_far.refused and so_far.answered)
-    assert seen.others == []
+def test_more_calls_than_are_admitted_are_refused_at_once(channel: grpc.Channel) -> None:
+    release = Event()
+
+    def held() -> Iterator[bytes]:
+        release.wait(60)
+        yield question(0).SerializeToString()
+
+    # a call whose message is still to come is in progress
+    calls = [channel.stream_unary(PREDICT).future(held(), timeout=60) for _ in range(ADMITTED + 1)]
+    try:
+        eventually(lambda: [call for call in calls if call.done()])
+        (refused,) = [call for call in calls if call.done()]
+    finally:
+        release.set()
+    assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert all(call.result() for call in calls if call is not refused)
 
 
 def test_what_one_was_told_all_know(replicas: Stack) -> None:
