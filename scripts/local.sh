@@ -90,6 +90,13 @@ newest_model() { # name of the newest version in the folder of models
 
 needs_environment() { [[ -x $BIN/rtp ]] || die ".venv: not there yet; run: make setup LOCAL=1"; }
 
+nginx_as_in_containers() { # before the API where it is at hand, unless the site has chosen or wants what does not go with it
+  [[ -z ${RT_PREDICTOR_NGINX:-}${RT_PREDICTOR_TLS_CLIENT_CA:-} ]] || return 0
+  if "$BIN/python" -c 'import rt_predictor_api.front.nginx as n; raise SystemExit(n.program() is None)'; then
+    export RT_PREDICTOR_NGINX=true
+  fi
+}
+
 start() {
   local api="" ui=""
   needs_environment
@@ -99,6 +106,7 @@ start() {
   if [[ -z $api ]]; then
     # the output of an earlier start must not be taken for this one's
     if [[ -f logs/api.log ]]; then mv logs/api.log logs/api.previous.log; fi
+    nginx_as_in_containers
     launch api "$BIN/rt-predictor-api" --models "$MODELS" --history "$HISTORY" --port "$PORT" --metrics-port "$METRICS_PORT"
   fi
   wait_for api

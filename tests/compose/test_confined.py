@@ -13,7 +13,7 @@ import pytest
 
 import manifests
 from manifests import Document
-from stacks import docker, inside
+from stacks import docker, inside, processes
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -107,6 +107,7 @@ def test_the_api_answers_its_probes(start: Start) -> None:
     assert runs(api), said(api)
     asked = subprocess.run(["docker", "exec", api, "rtp", "health"], capture_output=True, text=True, check=False)
     assert asked.stdout.startswith("NOT_SERVING"), "it waits for a model: " + asked.stderr
+    assert processes(api, "nginx"), "who asked was answered through it"
     assert "Read-only" in inside(api, TOUCH)
     assert inside(api, "import os; print(os.getuid())") == "10001"
     assert "CapEff:\t0000000000000000" in inside(api, "print(open('/proc/1/status').read())")

@@ -40,7 +40,6 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_both_overlays_at_once(stack: Stack, secrets: Path) -> None:
     more = {"PROFILE": "m2max", "RT_PREDICTOR_SECRETS": str(secrets), "RT_PREDICTOR_SERVER_NAME": NAME}
-    more["RT_PREDICTOR_NGINX"] = "true"
     stack.made("start", **more)
     try:
         limits = {

@@ -83,7 +83,10 @@ def test_compose_itself_reads_the_files(overlay: Path | None) -> None:
 def test_each_variable_is_documented_with_its_default(path: Path) -> None:
     found = INTERPOLATED.findall(path.read_text(encoding="utf-8"))
     assert found or path != BASE
-    own = {"RT_PREDICTOR_SERVER_NAME": "localhost"}  # where certificates are asked for, there is a name
+    own = {
+        "RT_PREDICTOR_SERVER_NAME": "localhost",  # where certificates are asked for, there is a name
+        "RT_PREDICTOR_NGINX": "true",  # as the image
+    }
     assert [(name, default) for name, default in found if (documented() | own).get(name) != default] == []
 
 

@@ -80,13 +80,14 @@ def test_an_image_runs_its_program_itself_without_root(path: Path) -> None:
     assert 'image.title="' in said["LABEL"]
 
 
-def test_the_image_of_the_api_has_the_nginx_that_it_may_start() -> None:
+def test_the_image_of_the_api_has_the_nginx_that_it_starts() -> None:
     text = " ".join(lines(ROOT / "rt-predictor-api/Dockerfile"))
     program, root = (
         text.index("cp /usr/sbin/nginx /opt/rt-predictor/bin/nginx"),
         text.index("scripts/image/root.sh /opt"),
     )
     assert program < root, "its libraries are looked for afterwards"
+    assert "RT_PREDICTOR_NGINX=true" in text
 
 
 def test_the_context_is_what_the_images_take() -> None:

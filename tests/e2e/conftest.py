@@ -54,6 +54,12 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "OMP_WAIT_POLICY": "passive"}
 
 
+@pytest.fixture(name="environment")
+def environment_fixture() -> dict[str, str]:
+    """Return the environment without settings that a developer may have set."""
+    return clean_environment()
+
+
 def find_free_port() -> int:
     """Return a port that nobody uses now."""
     with socket.socket() as probe:

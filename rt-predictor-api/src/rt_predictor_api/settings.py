@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     """Processes that answer on the port, each with a model and a history of its own; more use more cores and memory."""
 
     nginx: bool = False
-    """Start nginx before the workers, to refuse what is too much at low cost; not with tls_client_ca."""
+    """Start nginx before the workers, to refuse what is too much at low cost; not with tls_client_ca. Images do so."""
 
     one_core: bool = True
     """Answer calls on one core per worker, which Python does best; batches and models use others. false: any core."""
