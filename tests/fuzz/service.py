@@ -14,6 +14,7 @@ import small_model
 import structlog
 
 from rt_predictor_api import settings
+from rt_predictor_api.front.front import front_of
 from rt_predictor_api.server import Service
 
 STARTED_SECONDS = 600.0
@@ -77,7 +78,9 @@ def running(folder: Path, **changes: Any) -> Iterator[Service]:
     small_model.publish_small(folder / "models")
     chosen = {"models": folder / "models", "history": folder / "history", "port": 0, "metrics_port": 0, **changes}
     with quiet():
-        service, stop, listening = Service(settings.read({"drain_seconds": 1.0, **chosen})), Event(), Event()
+        read = settings.read({"drain_seconds": 1.0, **chosen})
+        front = front_of(read)
+        service, stop, listening = Service(read, front=front), Event(), Event()
         thread = Thread(target=service.run, args=(stop, listening.set))
         thread.start()
         try:
@@ -86,6 +89,8 @@ def running(folder: Path, **changes: Any) -> Iterator[Service]:
         finally:
             stop.set()
             thread.join()
+            if front:
+                front.stop()
 
 
 def handler_of(service: Service, method: str) -> Any:

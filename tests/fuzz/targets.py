@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -62,9 +63,9 @@ def _handlers(folder: Path) -> Iterator[One]:
 
 
 @contextmanager
-def _wire(folder: Path) -> Iterator[One]:
+def _wire(folder: Path, *, nginx: bool = False) -> Iterator[One]:
     """All calls as raw bytes through the real transport."""
-    with service.running(folder) as running, grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+    with service.running(folder, nginx=nginx) as running, grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         valid = seeds.of_calls()
         several = {"PredictStream", "ReportJobs"}
         calls = {
@@ -110,9 +111,9 @@ def _arrow(folder: Path) -> Iterator[One]:
 
 
 @contextmanager
-def _frames(folder: Path) -> Iterator[One]:
+def _frames(folder: Path, *, nginx: bool = False) -> Iterator[One]:
     """Connections whose frames are wrong; every so often a good client asks."""
-    with service.running(folder) as running, grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+    with service.running(folder, nginx=nginx) as running, grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         predict = channel.unary_unary(frames.PREDICT)
         good = seeds.of_calls()[frames.PREDICT][0].SerializeToString()
         valid = frames.valid_call(good)
@@ -172,6 +173,8 @@ TARGETS = (
     Target("arrow", 400_000, 1_000, _arrow),
     Target("wire", 30_000, 300, _wire),
     Target("frames", 10_000, 100, _frames),
+    Target("nginx-wire", 20_000, 100, partial(_wire, nginx=True)),
+    Target("nginx-frames", 10_000, 100, partial(_frames, nginx=True)),
     Target("artifact", 20_000, 300, artifacts.opened),
     Target("journal", 20_000, 100, stores.journal),
     Target("redis", 20_000, 100, stores.redis),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,10 @@ import seeds
 import small_model
 from targets import TARGETS, Target
 
+from rt_predictor_api.front import nginx
+
+NO_NGINX = "no nginx here: install Debian's package nginx-light"
+
 SECONDS = 60.0
 """How long anything may take on a machine that does much else [s]."""
 
@@ -28,6 +33,8 @@ SECONDS = 60.0
 def test_no_input_is_more_than_refused(target: Target, tmp_path: Path) -> None:
     if target.name == "redis" and shutil.which("redis-server") is None:
         pytest.skip("no redis-server here: install Debian's package redis-server")
+    if target.name.startswith("nginx") and nginx.program() is None:
+        pytest.skip(NO_NGINX)
     progress = tmp_path / "progress"
     progress.write_bytes(bytes(8))
     total = fuzz.take(target.name, 1, range(target.few), progress)
@@ -42,16 +49,25 @@ def test_a_process_that_an_input_ends_is_a_finding(monkeypatch: pytest.MonkeyPat
     assert sum(total["outcomes"].values()) == 4
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, psutil.Process]]:
-    """The service as a process: its port, and what it takes."""
+# connections between nginx and the workers are kept until a worker asks whether they are needed
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"RT_PREDICTOR_NGINX": "true", "RT_PREDICTOR_KEEPALIVE_SECONDS": "1"}],
+    ids=["alone", "nginx"],
+)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, psutil.Process]]:
+    """The service as a process, with nginx before it and without: its port, and what it takes."""
+    if request.param and nginx.program() is None:
+        pytest.skip(NO_NGINX)
     folder = tmp_path_factory.mktemp("worn")
     small_model.publish_small(folder / "models")
     options = {"models": folder / "models", "history": folder / "history", "port": 0, "metrics-port": 0}
     words = [sys.executable, "-m", "rt_predictor_api", *(f"--{name}={value}" for name, value in options.items())]
     log = folder / "log"
     with log.open("wb") as stderr:
-        process = subprocess.Popen(words, stderr=stderr)
+        process = subprocess.Popen(words, env={**os.environ, **request.param}, stderr=stderr)
     try:
         yield eventually(lambda: listening(log), 4 * SECONDS), psutil.Process(process.pid)
     finally:
@@ -83,14 +99,20 @@ def answers(port: int) -> bool:
             return False
 
 
+def taken(process: psutil.Process) -> tuple[int, int]:
+    """Return the open files and the memory [bytes] of the service, nginx included."""
+    all_ = [process, *process.children(recursive=True)]
+    return sum(one.num_fds() for one in all_), sum(one.memory_info().rss for one in all_)
+
+
 @pytest.mark.parametrize("attack", frames.ATTACKS)
 def test_others_are_answered_meanwhile_and_nothing_is_left(server: tuple[int, psutil.Process], attack: str) -> None:
     port, process = server
     eventually(lambda: answers(port))
-    files, memory = process.num_fds(), process.memory_info().rss
+    files, memory = taken(process)
     with ExitStack() as opened:
         frames.ATTACKS[attack](port, opened)
         eventually(lambda: answers(port))
-    eventually(lambda: process.num_fds() <= files + 2)
-    assert process.memory_info().rss - memory < 256 << 20
+    eventually(lambda: taken(process)[0] <= files + 2)
+    assert taken(process)[1] - memory < 256 << 20
     eventually(lambda: answers(port))

@@ -78,11 +78,12 @@ def reply(problem: Problem) -> str:
 def _counted(path: str, folder: Folder, settings: Settings) -> str:
     """Return the location of calls that are counted; always at most the one number, while the file is there the other.
 
-    A call that sends no message gives its place back after a second.
+    A call that sends no message, or leaves no room for the answer, gives its place back after a second.
     """
     most = settings.max_active_calls + settings.max_pending_calls
     return f"""    location = {path} {{
       client_body_timeout 1s;
+      send_timeout 1s;
       set $crowded "";
       if (-f "{folder.crowded}") {{ set $crowded yes; }}
       limit_conn crowded {FEW * settings.workers};
