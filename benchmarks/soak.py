@@ -116,7 +116,8 @@ def measured(address: str, asked: argparse.Namespace, jobs: Asked, beside: Besid
 
 def row(minute: float, heard: list[Heard], beside: Beside) -> dict[str, Any]:
     """Return what a window showed; latency is that of single calls."""
-    processes = [one for one in psutil.Process().children(recursive=True) if "rt_predictor_api.worker" in one.cmdline()]
+    started = psutil.Process().children(recursive=True)
+    processes = [one for one in started if "rt_predictor_api.worker" in one.cmdline() or one.name() == "nginx"]
     return {
         "minute": minute,
         "calls": sum(one.calls.total() for one in heard),
