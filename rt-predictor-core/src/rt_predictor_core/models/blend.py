@@ -29,14 +29,19 @@ def _middle(said: np.ndarray, heard: np.ndarray) -> np.ndarray:
             known = 0
             for everyone in (False, True):
                 for m in range(members):
-                    if (heard[m, q] or everyone) and not np.isnan(said[m, i, q]):
-                        values[known] = said[m, i, q]
+                    value = said[m, i, q]
+                    if (heard[m, q] or everyone) and not np.isnan(value):
+                        # into its place among so few
+                        place = known
+                        while place > 0 and values[place - 1] > value:
+                            values[place] = values[place - 1]
+                            place -= 1
+                        values[place] = value
                         known += 1
                 if known > 0:
                     break
             if known > 0:
-                some = np.sort(values[:known])
-                out[i, q] = 0.5 * (some[(known - 1) // 2] + some[known // 2])
+                out[i, q] = 0.5 * (values[(known - 1) // 2] + values[known // 2])
     return out
 
 

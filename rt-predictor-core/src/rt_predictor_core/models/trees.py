@@ -19,6 +19,9 @@ from rt_predictor_core.features.table import NAMES
 from rt_predictor_core.models.arrays import LARGEST_ANSWER, Flat, held, within
 from rt_predictor_core.models.walk import Trees, double, pack, walk
 
+_ROWS = 64
+"""Rows that are taken through an oblivious tree before the next one."""
+
 MOST_QUESTIONS = 24
 """Of one oblivious tree: it has a leaf for each combination of answers."""
 
@@ -35,16 +38,26 @@ def _evaluate_oblivious(
 ) -> np.ndarray:
     out = np.empty((len(table), len(base)))
     out[:] = base
-    doubled = np.empty(2 * table.shape[1], np.float32)
-    for i in range(len(table)):
-        double(table[i], doubled)
+    # one question is put to many rows at a time: what they have of it lies side by side
+    rows = min(_ROWS, len(table))
+    doubled, columns = np.empty(2 * table.shape[1], np.float32), np.empty((2 * table.shape[1], rows), np.float32)
+    answers = np.empty(rows, np.uint32)
+    for first in range(0, len(table), _ROWS):
+        some = min(_ROWS, len(table) - first)
+        for k in range(some):
+            double(table[first + k], doubled)
+            columns[:, k] = doubled
         for t in range(len(first_leaf)):
-            answers = 0
+            answers[:some] = first_leaf[t]
+            bit = np.uint32(1)
             for s in range(first_split[t], first_split[t + 1]):
-                high = not (doubled[place[s]] <= threshold[s])
-                answers |= np.int64(high) << (s - first_split[t])
-            for q in range(len(base)):
-                out[i, q] += leaf[first_leaf[t] + answers, q]
+                column, bar = columns[place[s]], threshold[s]
+                for k in range(some):
+                    answers[k] += np.uint32(0) if column[k] <= bar else bit
+                bit = np.uint32(bit << np.uint32(1))
+            for k in range(some):
+                for q in range(len(base)):
+                    out[first + k, q] += leaf[answers[k], q]
     return out
 
 
