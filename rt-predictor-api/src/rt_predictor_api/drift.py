@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Final
 from zipfile import BadZipFile
 
@@ -25,6 +25,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from rt_predictor_api.metrics import FEATURE_DRIFT
+from rt_predictor_api.periodic import Periodic
 from rt_predictor_core.artifact.load import Artifact
 from rt_predictor_core.features.table import NAMES, used_columns
 from rt_predictor_core.models.drift import followed, population_stability
@@ -88,8 +89,7 @@ class Drift:
         self._added, self._taken = 0, 0
         self._window: _Window | None = None
         self._adding, self._looking = Lock(), Lock()
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="drift", daemon=True)
+        self._looks = Periodic(self.look, LOOK_SECONDS, name="drift", failed="drift not counted")
         self._log = structlog.get_logger()
 
     def add(self, table: np.ndarray) -> None:
@@ -129,13 +129,11 @@ class Drift:
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._looks.start()
 
     def stop(self) -> None:
         """End the looking."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._looks.stop()
 
     def _take(self) -> np.ndarray:
         with self._adding:
@@ -155,13 +153,6 @@ class Drift:
                 counted.save(self._path)
         except OSError as error:  # calls are answered all the same
             self._log.warning("drift not told", path=str(self._path), problem=str(error))
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001 - what was counted stays, and the next look may succeed
-                self._log.exception("drift not counted")
 
 
 class _Window:

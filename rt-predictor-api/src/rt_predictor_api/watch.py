@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Thread
-
-import structlog
 
 from rt_predictor_api.catalogue import Catalogue
 from rt_predictor_api.engine import Engine
+from rt_predictor_api.periodic import Periodic
 from rt_predictor_api.security import audit
 
 
@@ -25,11 +23,8 @@ class Watch:
     def __init__(self, catalogue: Catalogue, engine: Engine, seconds: float, on_adopted: Callable[[], None]) -> None:
         self._catalogue = catalogue
         self._engine = engine
-        self._seconds = seconds
         self._on_adopted = on_adopted
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="watch", daemon=True)
-        self._log = structlog.get_logger()
+        self._looks = Periodic(self.look, seconds, name="watch", failed="could not adopt a newer model")
 
     def look(self) -> None:
         """Adopt the newest valid model unless it answers already.
@@ -56,17 +51,8 @@ class Watch:
 
     def start(self) -> None:
         """Begin to look every so often."""
-        self._thread.start()
+        self._looks.start()
 
     def stop(self) -> None:
         """End the thread; returns when it has ended, at the latest after the look in progress."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001 - the model that answers goes on answering, and the next look may succeed
-                self._log.exception("could not adopt a newer model")
+        self._looks.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
@@ -13,6 +12,7 @@ import structlog
 from rt_predictor_api.interceptors.auth import Auth
 from rt_predictor_api.interceptors.rates import Rates
 from rt_predictor_api.metrics import Metrics
+from rt_predictor_api.periodic import Periodic
 from rt_predictor_api.security import access, audit, certificates, listening
 from rt_predictor_api.security.budgets import MOST_NAMES, Budgets
 from rt_predictor_api.security.callers import Callers
@@ -51,8 +51,8 @@ class Guard:
             budgets = Budgets(settings.rate_per_second, settings.rate_burst, MOST_NAMES, monotonic)
             most_rows = max(settings.max_batch_rows, settings.max_arrow_rows)
             self.last = [Rates(callers, budgets, counted, most_rows)]
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="guard", daemon=True)
+        failed = "could not look at certificate and access file"
+        self._looks = Periodic(self.look, settings.watch_interval_seconds, name="guard", failed=failed)
         self._log = structlog.get_logger()
 
     def start(self, port: int) -> None:
@@ -70,23 +70,14 @@ class Guard:
         )
         if settings.allow_insecure and not listening.is_loopback(settings.host):
             self._log.warning("the network alone keeps others out", because=variable("allow_insecure"))
-        self._thread.start()
+        self._looks.start()
 
     def stop(self) -> None:
         """End the looking."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._looks.stop()
 
     def look(self) -> None:
         """Take changed files."""
         for kept in (self._certificate, self._access):
             if kept is not None:
                 kept.look()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._settings.watch_interval_seconds):
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001 - what holds goes on holding, and the next look may succeed
-                self._log.exception("could not look at certificate and access file")

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Any
 
 import structlog
 
 from rt_predictor_api.live import Identity, Said
+from rt_predictor_api.periodic import Periodic
 from rt_predictor_core.features.keys import TIERS
 
 WRITE_SECONDS = 0.05
@@ -49,9 +50,8 @@ class Remembered:
         self._using = Lock()
         self._log = structlog.get_logger()
         self._connection = self._open() or self._anew()
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="remember", daemon=True)
-        self._thread.start()
+        self._writes = Periodic(self._flush, WRITE_SECONDS, name="remember", failed="forecasts not remembered")
+        self._writes.start()
 
     def keep(self, forecasts: Iterable[tuple[Identity, Said]]) -> None:
         """Remember forecasts; a later one of the same job replaces the earlier."""
@@ -83,15 +83,10 @@ class Remembered:
 
     def close(self) -> None:
         """Write what waits, and close the file."""
-        self._stop.set()
-        self._thread.join()
+        self._writes.stop()
+        self._flush()
         if self._connection is not None:
             self._connection.close()
-
-    def _run(self) -> None:
-        while not self._stop.wait(WRITE_SECONDS):
-            self._flush()
-        self._flush()
 
     def _flush(self) -> None:
         with self._lock:
