@@ -28,6 +28,7 @@ from rt_predictor_core.artifact.load import newest, versions
 from rt_predictor_core.artifact.rollback import roll_back
 from rtpredictor.v1 import history_service_pb2, history_service_pb2_grpc, job_pb2
 from servers import ours
+from serving_cases import EMPTY
 from serving_jobs import Asked
 from tables import cores, markdown
 
@@ -41,12 +42,13 @@ COLUMNS = {
     "refused": ",d",
     "p50 ms": ",.2f",
     "p99 ms": ",.2f",
+    "empty p50 ms": ",.2f",
     "memory MiB": ",.0f",
     "files": ",d",
     "swaps": ",d",
     "events": ",d",
 }
-WATCHED = ("p50 ms", "p99 ms", "memory MiB", "files")
+WATCHED = ("p50 ms", "p99 ms", "empty p50 ms", "memory MiB", "files")
 
 
 class Beside:
@@ -106,6 +108,7 @@ def measured(address: str, asked: argparse.Namespace, jobs: Asked, beside: Besid
         seconds = min(asked.window, 60 * asked.minutes - passed + 1)
         loads = [
             Load(address, SERVICE + "Predict", alone, seconds=seconds, rate=asked.rate),
+            Load(address, EMPTY, encoded(b""), seconds=seconds, rate=asked.rate / 5),
             Load(address, SERVICE + "PredictBatch", arrow, seconds=seconds, rate=1.0),
             Load(address, SERVICE + "PredictStream", chunks, seconds=seconds, stream=True, in_flight=1),
         ]
@@ -115,7 +118,7 @@ def measured(address: str, asked: argparse.Namespace, jobs: Asked, beside: Besid
 
 
 def row(minute: float, heard: list[Heard], beside: Beside) -> dict[str, Any]:
-    """Return what a window showed; latency is that of single calls."""
+    """Return what a window showed; latency is that of single calls and of empty ones."""
     started = psutil.Process().children(recursive=True)
     processes = [one for one in started if "rt_predictor_api.worker" in one.cmdline() or one.name() == "nginx"]
     return {
@@ -124,6 +127,7 @@ def row(minute: float, heard: list[Heard], beside: Beside) -> dict[str, Any]:
         "refused": sum(one.calls["RESOURCE_EXHAUSTED"] for one in heard),
         "p50 ms": heard[0].ms(50),
         "p99 ms": heard[0].ms(99),
+        "empty p50 ms": heard[1].ms(50),
         "memory MiB": sum(one.memory_info().rss for one in processes) / (1 << 20),
         "files": sum(one.num_fds() for one in processes),
         "swaps": beside.swaps,
@@ -144,8 +148,8 @@ def text(figures: Mapping[str, Any]) -> str:
     """Return the table, and how the last third differs from the first."""
     lines = [
         (
-            f"{WORKERS} workers, {cores()} cores; {figures['rate']:g} single calls per second, one Arrow batch of "
-            f"{figures['rows']:,} rows per second, one stream without pause, 10 events per second."
+            f"{WORKERS} workers, {cores()} cores; {figures['rate']:g} single calls per second, a fifth as many empty, "
+            f"one Arrow batch of {figures['rows']:,} rows per second, one stream without pause, 10 events per second."
         ),
         "",
         markdown(COLUMNS, figures["table"]),
