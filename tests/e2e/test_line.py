@@ -106,10 +106,12 @@ def test_the_service_says_the_number_that_core_computes(
 def test_what_is_left_of_a_running_job_begins_with_its_forecast_and_ends_at_its_limit(
     lasting_server: Server, script: Path, example: Example
 ) -> None:
-    user = str(example["user"])
+    user, now = str(example["user"]), str(int(time.time()))
     told = []
     for elapsed in ("0:00", "1:00", "366-0"):
-        done = lasting_server.rtp("remaining", str(script), "--user", user, "--elapsed", elapsed, "--json")
+        # one moment for all: the forecast knows the hour and the day
+        asked = ("remaining", str(script), "--user", user, "--submit", now, "--elapsed", elapsed, "--json")
+        done = lasting_server.rtp(*asked)
         assert done.returncode == 0, done.stderr
         told.append(json.loads(done.stdout)["forecast"])
     begun, running, late = told
