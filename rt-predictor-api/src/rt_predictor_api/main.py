@@ -139,15 +139,14 @@ def _kept(kept: Any) -> str:
 
 def guarded(run: Callable[[Event], None]) -> None:
     """Run with an event that SIGTERM and SIGINT set; a Problem becomes one line and status 1 or ``MISCONFIGURED``."""
+    from rt_predictor_api.signals import event_of
     from rt_predictor_core.compiled import unkept
     from rt_predictor_formats.errors import Problem
 
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
         try:
-            run(stop)
+            with event_of(signal.SIGTERM, signal.SIGINT) as stop:
+                run(stop)
         except RuntimeError as error:
             raise unkept(error) from error
     except Problem as problem:
