@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import click
 from rt_predictor_client import __version__
 from rt_predictor_client.cli.batch import batch
 from rt_predictor_client.cli.connection import Connection
+from rt_predictor_client.cli.ending import INTERRUPTED, ending
 from rt_predictor_client.cli.health import health
 from rt_predictor_client.cli.jobs import jobs
 from rt_predictor_client.cli.model import model
@@ -24,12 +24,6 @@ from rt_predictor_client.config import Flags
 from rt_predictor_client.errors import EXIT_MEANINGS, Exit, exit_status
 from rt_predictor_client.output import printable
 from rt_predictor_formats.errors import Problem
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells count it."""
-
-TERMINATED = 143
-"""Exit status after SIGTERM."""
 
 _EPILOG = "\b\nExit status:\n" + "\n".join(f"  {status.value}  {text}" for status, text in EXIT_MEANINGS.items())
 
@@ -61,10 +55,11 @@ for _command in (predict, remaining, batch, report, jobs, model, health):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``rtp`` and exit with one of ``EXIT_MEANINGS``; every error is one line on stderr."""
-    if threading.current_thread() is threading.main_thread():
-        # so that an ended command clears up what it had begun to write, as it does after Ctrl-C
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    sys.exit(_run(arguments))
+    if threading.current_thread() is not threading.main_thread():
+        sys.exit(_run(arguments))
+    with ending() as ended:
+        status = _run(arguments)
+        sys.exit(ended() or status)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

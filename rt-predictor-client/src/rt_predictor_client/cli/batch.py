@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from rt_predictor_client.cli.connection import Connection, checked_risk
+from rt_predictor_client.cli.ending import unfinished
 from rt_predictor_client.columns import meanings
 from rt_predictor_client.errors import Exit
 from rt_predictor_client.rows import (
@@ -104,6 +105,7 @@ def replacing(target: Path) -> Iterator[TextIO]:
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         part = Path(name)
+        unfinished.add(part)
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
@@ -119,6 +121,7 @@ def replacing(target: Path) -> Iterator[TextIO]:
         if part is not None:
             with suppress(OSError):
                 part.unlink()
+            unfinished.discard(part)
 
 
 def _mode() -> int:
