@@ -154,8 +154,7 @@ def test_an_encrypted_pod_is_probed_and_its_pages_may_ask(tmp_path: Path, monkey
 def test_an_encrypted_pod_shows_a_renewed_certificate(tmp_path: Path) -> None:
     with pod("production", tmp_path) as (port, _, environment):
         shown = Path(environment["RT_PREDICTOR_TLS_CERT"])
-        first = met(port)
-        assert ssl.PEM_cert_to_DER_cert(first) == ssl.PEM_cert_to_DER_cert(shown.read_text("ascii"))
+        assert ssl.PEM_cert_to_DER_cert(met(port)) == ssl.PEM_cert_to_DER_cert(shown.read_text("ascii"))
         renewed = trustme.CA().issue_cert("rt-predictor-api")
         files = {
             path.name: path.read_text("ascii") for path in shown.parent.iterdir() if path.suffix in {".crt", ".key"}
@@ -165,8 +164,9 @@ def test_an_encrypted_pod_shows_a_renewed_certificate(tmp_path: Path) -> None:
             "tls.key": renewed.private_key_pem.bytes().decode(),
         }
         mount_secret(shown.parent, files)
-        until(lambda: met(port) != first, "the new certificate")
-        assert ssl.PEM_cert_to_DER_cert(met(port)) == ssl.PEM_cert_to_DER_cert(files["tls.crt"])
+        # for a moment both are shown, as nginx begins with the new one before it ends with the old one
+        wanted = ssl.PEM_cert_to_DER_cert(files["tls.crt"])
+        until(lambda: ssl.PEM_cert_to_DER_cert(met(port)) == wanted, "the new certificate")
 
 
 def met(port: int) -> str:
