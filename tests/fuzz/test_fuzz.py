@@ -18,6 +18,7 @@ import grpc
 import psutil
 import pytest
 import seeds
+import service
 import small_model
 from targets import TARGETS, Target
 
@@ -40,6 +41,25 @@ def test_no_input_is_more_than_refused(target: Target, tmp_path: Path) -> None:
     total = fuzz.take(target.name, 1, range(target.few), progress)
     assert total["found"] == []
     assert sum(total["outcomes"].values()) == target.few
+
+
+@pytest.mark.skipif(nginx.program() is None, reason=NO_NGINX)
+def test_a_long_refusal_passes_nginx(tmp_path: Path) -> None:
+    method = "/inference.GRPCInferenceService/ModelInfer"
+    request = type(seeds.of_calls()[method][-1])()
+    request.CopyFrom(seeds.of_calls()[method][-1])
+    del request.inputs[:]
+    for number in range(60):
+        request.inputs.add(name=f"odd{number}" + "x" * 100, datatype="FP32", shape=[1, 1])
+    with (
+        service.running(tmp_path, nginx=True) as running,
+        grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel,
+    ):
+        asked = channel.unary_unary(method)
+        with pytest.raises(grpc.RpcError) as caught:
+            asked(request.SerializeToString(), timeout=SECONDS)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert sum(len(value) for _, value in caught.value.trailing_metadata()) > 4_000, "more than a page of nginx's"
 
 
 def test_a_process_that_an_input_ends_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
