@@ -13,7 +13,8 @@ DATA ?=
 PROFILE ?= standard
 UPDATE ?=
 ROWS ?= 100000
-WORKERS ?= 2
+# more than cores: many tests wait
+WORKERS ?= 3
 
 # evaluated only by the targets that use it: asking the engine takes a moment
 WHERE = $(if $(filter-out 0 no,$(LOCAL)),scripts/local.sh,$(shell scripts/compose.sh available >/dev/null 2>&1 && echo scripts/compose.sh || echo scripts/local.sh))

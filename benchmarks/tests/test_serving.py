@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from made_once import made_once
 
 import flooding
 from flooding import flood, go
@@ -113,10 +114,14 @@ def test_a_row_without_a_peer_has_no_ratio() -> None:
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
     """A small model, and the jobs to ask it about."""
-    work = tmp_path_factory.mktemp("serving")
-    write_parquet(work / "log.parquet", 1500, 3)
-    train(work / "log.parquet", "quick", work, "models")
-    return Setting(Asked.of(work / "log.parquet", work / "models", 60), work / "models", work, 0.2, 1)
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        write_parquet(folder / "log.parquet", 1500, 3)
+        train(folder / "log.parquet", "quick", folder, "models")
+
+    made, work = made_once(tmp_path_factory, "serving", make), tmp_path_factory.mktemp("serving-work")
+    return Setting(Asked.of(made / "log.parquet", made / "models", 60), made / "models", work, 0.2, 1)
 
 
 def test_jobs_as_messages_and_as_arrow_are_the_same_jobs(setting: Setting) -> None:

@@ -25,6 +25,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from made_once import made_once
 from redis import Redis, RedisError
 
 from open_inference import inference_pb2_grpc
@@ -66,35 +67,34 @@ def run_training(function: str, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the models of this session are trained, with the log beside them."""
-    folder = tmp_path_factory.mktemp("trained")
-    run_training("synthesize", "--rows", "4000", "--seed", "11", "--out", str(folder / "log.parquet"))
-    return folder
-
-
-def train(folder: Path, jobs: int) -> Path:
-    """Train on the newest jobs of the log and return the model's folder."""
-    before = set(folder.glob("models/*"))
-    run_training(
-        "train",
-        *("--data", str(folder / "log.parquet"), "--models", str(folder / "models")),
-        *("--profile", "quick", "--sample-size", str(jobs)),
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log that the models are trained on; treat it as read-only, as it is that of all workers."""
+    options = ("--rows", "4000", "--seed", "11")
+    return made_once(
+        tmp_path_factory, "api.parquet", lambda path: run_training("synthesize", *options, "--out", str(path))
     )
-    (model,) = set(folder.glob("models/*")) - before
+
+
+def train(factory: pytest.TempPathFactory, log: Path, jobs: int) -> Path:
+    """Train on the newest jobs of the log, once for all workers, and return the model's folder."""
+    options = ("--data", str(log), "--profile", "quick", "--sample-size", str(jobs))
+    models = made_once(
+        factory, f"api-models-{jobs}", lambda path: run_training("train", *options, "--models", str(path))
+    )
+    (model,) = models.glob("*")
     return model
 
 
 @pytest.fixture(scope="session")
-def trained(folder: Path) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Path:
     """A model; treat it as read-only."""
-    return train(folder, 2000)
+    return train(tmp_path_factory, log, 2000)
 
 
 @pytest.fixture(scope="session")
-def newer(folder: Path, trained: Path) -> Path:
+def newer(tmp_path_factory: pytest.TempPathFactory, log: Path, trained: Path) -> Path:
     """A model published after ``trained``; treat it as read-only."""
-    model = train(folder, 3000)
+    model = train(tmp_path_factory, log, 3000)
     assert model.name > trained.name
     return model
 

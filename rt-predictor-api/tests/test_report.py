@@ -192,11 +192,11 @@ def test_a_journal_that_cannot_be_written_is_the_administrators_and_named_in_the
         assert client.report(event(1)).accepted == 1
 
 
-def test_a_job_that_the_training_log_holds_is_known(served: Any, folder: Path) -> None:
+def test_a_job_that_the_training_log_holds_is_known(served: Any, log: Path) -> None:
     import pyarrow.parquet as pq
 
-    log = pq.read_table(folder / "log.parquet").slice(3_000).to_pylist()
-    row = next(row for row in log if row["start_time"] and row["end_time"] and row["run_time"])
+    jobs = pq.read_table(log).slice(3_000).to_pylist()
+    row = next(row for row in jobs if row["start_time"] and row["end_time"] and row["run_time"])
     made = job_pb2.JobEvent(job=job_pb2.Job(job_id=str(row["job_id"]), user=row["user"]))
     made.job.submit_time.FromDatetime(row["submit_time"])
     made.start_time.FromDatetime(row["start_time"])

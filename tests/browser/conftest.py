@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import streamlit
+from free_ports import free_port
 
 from rt_predictor_client import Client
 
@@ -49,12 +50,6 @@ def run_command(name: str, *arguments: str | Path) -> None:
         [str(BIN / name), *map(str, arguments)], env=environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(holds: Callable[[], bool], otherwise: Callable[[], str]) -> None:
@@ -101,9 +96,9 @@ class Site:
 
     models: Path
     folder: Path
-    port: int = field(default_factory=find_free_port)
-    ui_port: int = field(default_factory=find_free_port)
-    metrics_port: int = field(default_factory=find_free_port)
+    port: int = field(default_factory=free_port)
+    ui_port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
     api: Process | None = None
     ui: Process | None = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import grpc
+from free_ports import free_port
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -81,12 +81,6 @@ def logged(container: str) -> str:
         ["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
     )
     return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(look: Callable[[], Any], wanted: Callable[[Any], bool] = bool, seconds: float = 120.0) -> Any:

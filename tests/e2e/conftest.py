@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
+from made_once import made_once
 
 from rt_predictor_core.requests import NUMBERS, TEXTS
 from rtpredictor.v1 import job_pb2
@@ -60,21 +60,14 @@ def environment_fixture() -> dict[str, str]:
     return clean_environment()
 
 
-def find_free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class Server:
     """The API as its own process, on ports and a history of its own."""
 
     models: Path
     folder: Path
-    port: int = field(default_factory=find_free_port)
-    metrics_port: int = field(default_factory=find_free_port)
+    port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -173,28 +166,15 @@ def request_message_fixture() -> MakeMessage:
     return make_request_message
 
 
-@pytest.fixture(name="free_port")
-def free_port_fixture() -> Callable[[], int]:
-    """Return what finds a free port."""
-    return find_free_port
-
-
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Return the folder that all workers of this run share."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
-
-
-@pytest.fixture(scope="session")
-def log(shared: Path) -> Path:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a synthetic accounting log, made once for all workers."""
-    path = shared / "log.parquet"
-    with locked(shared / "log.lock"):
-        if not path.exists():
-            done = run_command("rt-predictor-synthesize", "--rows", str(JOBS), "--out", path)
-            assert done.returncode == 0, done.stderr
-    return path
+
+    def make(path: Path) -> None:
+        done = run_command("rt-predictor-synthesize", "--rows", str(JOBS), "--out", path)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "e2e.parquet", make)
 
 
 @pytest.fixture(scope="session")
@@ -211,27 +191,14 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(shared: Path, log: Path, profile: Path) -> Path:
+def models(log: Path, profile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with one model of the log, trained once for all workers; tests that change it copy it."""
-    path = shared / "models"
-    with locked(shared / "models.lock"):
-        if not path.exists():
-            done = run_command("rt-predictor-train", "--data", log, "--models", path, "--profile", profile)
-            assert done.returncode == 0, done.stderr
-    return path
 
+    def make(path: Path) -> None:
+        done = run_command("rt-predictor-train", "--data", log, "--models", path, "--profile", profile)
+        assert done.returncode == 0, done.stderr
 
-class locked:  # noqa: N801  # reads as a statement: with locked(path)
-    """Hold a lock among the workers of this run."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w")
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    return made_once(tmp_path_factory, "e2e-models", make)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 REQUEST = ("user", "wallclock_req", "nodes_req", "processors_req")
 HEADER = ["job_id", *REQUEST, "submit_time", "start_time", "end_time", "run_time", "state"]
@@ -181,7 +182,7 @@ def test_a_full_disk_leaves_no_half_log(command: Command, small_disk: Path) -> N
 
 
 @pytest.fixture
-def serve(command: Command, free_port: Callable[[], int], tmp_path: Path) -> Command:
+def serve(command: Command, tmp_path: Path) -> Command:
     """Return what starts the API where it cannot start: ``serve(models, port=..., metrics_port=...)``."""
 
     def run(models: Path, **ports: int) -> subprocess.CompletedProcess[str]:

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from free_ports import free_port
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -173,7 +174,7 @@ def test_grpcurl_lists_and_asks(lasting_server: Server, rows: list[Example]) -> 
 
 
 @pytest.fixture
-def unready(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
+def unready(tmp_path: Path) -> Iterator[str]:
     """Return the address of a service that waits for its first model."""
     port = free_port()
     options = {"models": tmp_path / "none", "history": tmp_path / "history", "port": port, "metrics-port": free_port()}
@@ -190,9 +191,7 @@ def unready(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
         process.terminate()
 
 
-def test_the_probe_of_kubernetes_gets_its_statuses(
-    lasting_server: Server, unready: str, free_port: Callable[[], int]
-) -> None:
+def test_the_probe_of_kubernetes_gets_its_statuses(lasting_server: Server, unready: str) -> None:
     probe = tool("grpc-health-probe")
 
     def status(address: str, *options: str) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 import numpy as np
 import pytest
+from free_ports import free_port
 
 from rt_predictor_core.artifact.load import newest
 from rt_predictor_core.requests import Requests
@@ -137,9 +138,7 @@ def test_a_term_signal_ends_the_service_with_status_zero(server: Server) -> None
     assert server.stop() == 0
 
 
-def test_a_client_without_a_service_names_the_address(
-    command: Callable[..., object], free_port: Callable[[], int], script: Path
-) -> None:
+def test_a_client_without_a_service_names_the_address(command: Callable[..., object], script: Path) -> None:
     port = free_port()
     done = command("rtp", "predict", script, "--user", "u", RT_PREDICTOR_ADDRESS=f"localhost:{port}")
     assert done.returncode != 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from free_ports import free_port
 
 from rt_predictor_api.front import nginx
 
@@ -20,7 +21,7 @@ Local = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def local(tmp_path: Path, models: Path, environment: dict[str, str], free_port: Callable[[], int]) -> Iterator[Local]:
+def local(tmp_path: Path, models: Path, environment: dict[str, str]) -> Iterator[Local]:
     """Return what runs the script in a tree of its own, which has what it needs of ours."""
     for name, target in (("scripts", ROOT / "scripts"), (".venv", Path(sys.prefix))):
         (tmp_path / name).symlink_to(target)

@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import grpc
 import pytest
 import yaml
+from free_ports import free_port
 
 import monitored
 from rt_predictor_client import Client
@@ -168,7 +169,7 @@ class Traffic:
 
 
 @pytest.fixture
-def prometheus(server: Server, example: Example, request_message: MakeMessage, free_port: Any) -> Iterator[Prometheus]:
+def prometheus(server: Server, example: Example, request_message: MakeMessage) -> Iterator[Prometheus]:
     """Return a Prometheus that sees a service with traffic."""
     monitored.program("prometheus")
     known = {name: value for name, value in example.items() if value not in {None, ""}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import grpc
 import pytest
 import trustme
 import yaml
+from free_ports import free_port
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis import Redis, RedisError
 
@@ -45,12 +45,6 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> An
             return found
         time.sleep(0.05)
     pytest.fail(f"waited {seconds} s in vain: {what}")
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 def placed(found: list[Document], container: Document, template: Document, folder: Path) -> dict[str, str]:
