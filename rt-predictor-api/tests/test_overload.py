@@ -23,6 +23,8 @@ def test_a_call_that_waited_past_its_deadline_is_not_worked_on(served: Any, job:
             until(lambda: client.value(in_flight) == 2, "both to be worked on")
             with pytest.raises(grpc.RpcError) as caught:
                 client.prediction.Predict(PredictRequest(job=job()), timeout=0.05)
+            # an answer on the same connection: the service has read that the call has ended
+            assert client.status() == "SERVING"
         assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         assert all(call.result().forecast.median_seconds > 0 for call in held)
         assert client.prediction.Predict(PredictRequest(job=job())).forecast.median_seconds > 0
