@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
+
+from rt_predictor_formats.signals import first_signal
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells count it."""
@@ -33,30 +35,21 @@ def ending() -> Iterator[Callable[[], int]]:
     learns of the signal by a pipe, ends what has not ended by itself.
     """
     told, done = [0], Event()
-    read, write = os.pipe()
-    os.set_blocking(write, False)
 
-    def watch() -> None:
-        # nothing is read once the other end is closed
-        if number := os.read(read, 1):
-            told[0] = 128 + number[0]
-            if not done.wait(GRACE_SECONDS):
-                for path in tuple(unfinished):
-                    with suppress(OSError):
-                        path.unlink()
-                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"error: interrupted\n")
-                os._exit(told[0])
-        os.close(read)
+    def watch(number: int) -> None:
+        told[0] = 128 + number
+        if done.wait(GRACE_SECONDS):
+            return
+        for path in tuple(unfinished):
+            with suppress(OSError):
+                path.unlink()
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"error: interrupted\n")
+        os._exit(told[0])
 
-    thread = Thread(target=watch, name="ending", daemon=True)
-    thread.start()
-    woken = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        yield lambda: told[0]
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        signal.set_wakeup_fd(woken)
-        done.set()
-        os.close(write)
-        thread.join()
+    with first_signal(watch):
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        try:
+            yield lambda: told[0]
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            done.set()
