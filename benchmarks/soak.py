@@ -1,7 +1,9 @@
 """What the service needs after hours: memory, open files and latency under mixed load, while models are swapped.
 
 Single calls come at a fixed rate, beside them batches of Arrow, streams in chunks and reports of ended jobs, from
-processes of their own. A window is a minute; what the first third of the windows showed stands beside the last third.
+processes of their own. A window is a minute. In its last sixth batches and streams pause, and empty calls come beside
+single ones: so that it shows which of a change is the service's and which is the machine's. What the first third of
+the windows showed stands beside the last third.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,13 +45,16 @@ COLUMNS = {
     "refused": ",d",
     "p50 ms": ",.2f",
     "p99 ms": ",.2f",
+    "calm p50 ms": ",.2f",
     "empty p50 ms": ",.2f",
     "memory MiB": ",.0f",
     "files": ",d",
     "swaps": ",d",
     "events": ",d",
 }
-WATCHED = ("p50 ms", "p99 ms", "empty p50 ms", "memory MiB", "files")
+WATCHED = ("p50 ms", "p99 ms", "calm p50 ms", "empty p50 ms", "memory MiB", "files")
+CALM = 1 / 6
+"""Share of a window in which batches and streams pause."""
 
 
 class Beside:
@@ -106,28 +112,37 @@ def measured(address: str, asked: argparse.Namespace, jobs: Asked, beside: Besid
     begin = time.monotonic()
     while (passed := time.monotonic() - begin) < 60 * asked.minutes:
         seconds = min(asked.window, 60 * asked.minutes - passed + 1)
-        loads = [
-            Load(address, SERVICE + "Predict", alone, seconds=seconds, rate=asked.rate),
-            Load(address, EMPTY, encoded(b""), seconds=seconds, rate=asked.rate / 5),
-            Load(address, SERVICE + "PredictBatch", arrow, seconds=seconds, rate=1.0),
-            Load(address, SERVICE + "PredictStream", chunks, seconds=seconds, stream=True, in_flight=1),
-        ]
-        with ThreadPoolExecutor(len(loads)) as pool:
-            heard = list(pool.map(send, loads))
-        yield row((time.monotonic() - begin) / 60, heard, beside)
+        busy, calm = (1 - CALM) * seconds, CALM * seconds
+        single = Load(address, SERVICE + "Predict", alone, seconds=busy, rate=asked.rate)
+        mixed = together(
+            single,
+            Load(address, SERVICE + "PredictBatch", arrow, seconds=busy, rate=1.0),
+            Load(address, SERVICE + "PredictStream", chunks, seconds=busy, stream=True, in_flight=1),
+        )
+        beside_empty = together(
+            replace(single, seconds=calm), Load(address, EMPTY, encoded(b""), seconds=calm, rate=asked.rate)
+        )
+        yield row((time.monotonic() - begin) / 60, mixed, beside_empty, beside)
 
 
-def row(minute: float, heard: list[Heard], beside: Beside) -> dict[str, Any]:
-    """Return what a window showed; latency is that of single calls and of empty ones."""
+def together(*loads: Load) -> list[Heard]:
+    """Send loads beside each other."""
+    with ThreadPoolExecutor(len(loads)) as pool:
+        return list(pool.map(send, loads))
+
+
+def row(minute: float, mixed: list[Heard], calm: list[Heard], beside: Beside) -> dict[str, Any]:
+    """Return what a window showed; latency is that of single calls, and of empty ones."""
     started = psutil.Process().children(recursive=True)
     processes = [one for one in started if "rt_predictor_api.worker" in one.cmdline() or one.name() == "nginx"]
     return {
         "minute": minute,
-        "calls": sum(one.calls.total() for one in heard),
-        "refused": sum(one.calls["RESOURCE_EXHAUSTED"] for one in heard),
-        "p50 ms": heard[0].ms(50),
-        "p99 ms": heard[0].ms(99),
-        "empty p50 ms": heard[1].ms(50),
+        "calls": sum(one.calls.total() for one in mixed + calm),
+        "refused": sum(one.calls["RESOURCE_EXHAUSTED"] for one in mixed + calm),
+        "p50 ms": mixed[0].ms(50),
+        "p99 ms": mixed[0].ms(99),
+        "calm p50 ms": calm[0].ms(50),
+        "empty p50 ms": calm[1].ms(50),
         "memory MiB": sum(one.memory_info().rss for one in processes) / (1 << 20),
         "files": sum(one.num_fds() for one in processes),
         "swaps": beside.swaps,
@@ -148,8 +163,9 @@ def text(figures: Mapping[str, Any]) -> str:
     """Return the table, and how the last third differs from the first."""
     lines = [
         (
-            f"{WORKERS} workers, {cores()} cores; {figures['rate']:g} single calls per second, a fifth as many empty, "
-            f"one Arrow batch of {figures['rows']:,} rows per second, one stream without pause, 10 events per second."
+            f"{WORKERS} workers, {cores()} cores; {figures['rate']:g} single calls and 10 events per second, one Arrow "
+            f"batch of {figures['rows']:,} rows per second and one stream without pause; in the calm sixth of each "
+            "window as many empty calls instead of those."
         ),
         "",
         markdown(COLUMNS, figures["table"]),
