@@ -54,12 +54,12 @@ class Setting:
     seconds: float
     rounds: int
 
-    def bursts(self, sides: Mapping[str, Load]) -> dict[str, list[Heard]]:
-        """Send a burst to each side in turn, round by round."""
+    def bursts(self, sides: Mapping[str, Load], expected: tuple[str, ...] = (GOOD, REFUSED)) -> dict[str, list[Heard]]:
+        """Send a burst to each side in turn, round by round; see ``load.send``."""
         heard: dict[str, list[Heard]] = {name: [] for name in sides}
         for _ in range(self.rounds):
             for name, load in sides.items():
-                heard[name].append(flood(load, self.work))
+                heard[name].append(flood(load, self.work, expected))
         return heard
 
     def load(self, address: str, method: str, sent: Sequence[bytes], **more: Any) -> Load:
@@ -181,15 +181,18 @@ def _answered(answers: Iterator[bytes], jobs: int) -> float:
 
 
 def workers(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Measure two server processes beside one, saturated."""
-    jobs, heard = setting.asked.one_by_one(), {}
-    for _ in range(setting.rounds):
-        for number in (2, 1):
-            with ours(setting.models, setting.work, number, forecast_cache_entries=0) as address:
-                load = setting.load(address, PREDICT, jobs, in_flight=MANY)
-                heard.setdefault(number, []).append(flood(load, setting.work, (GOOD, REFUSED, CUT)))
-    two, one = (middle(heard[number], rate) for number in (2, 1))
-    yield row("workers", "calls/s of 2 processes, saturated", two, "1 process", one)
+    """Measure two server processes beside one, saturated; they share the cores with the load, and nginx where it is."""
+    jobs = setting.asked.one_by_one()
+    for case, before in _fronts("workers"):
+        with ExitStack() as running:
+            sides = {}
+            for number in (2, 1):
+                work = setting.work / f"workers-{number}"
+                way = ours(setting.models, work, number, forecast_cache_entries=0, nginx=before)
+                sides[str(number)] = setting.load(running.enter_context(way), PREDICT, jobs, in_flight=MANY)
+            heard = setting.bursts(sides, (GOOD, REFUSED, CUT))
+        two, one = (middle(of, rate) for of in heard.values())
+        yield row(case, "calls/s of 2 processes, saturated", two, "1 process", one)
 
 
 def overload(setting: Setting) -> Iterator[dict[str, Any]]:
@@ -197,16 +200,22 @@ def overload(setting: Setting) -> Iterator[dict[str, Any]]:
 
     The service, nginx included, keeps to one core and the load to the others: it comes from elsewhere.
     """
-    for case, before in (("overload", "false"), ("overload, with nginx", "true")):
-        if before == "true" and nginx.program() is None:
-            print("nginx: not found; overload is measured without it")
-            continue
+    for case, before in _fronts("overload"):
         with ExitStack() as running:
             with on_cores(0, 1):
                 way = ours(setting.models, setting.work, forecast_cache_entries=0, nginx=before)
                 address = running.enter_context(way)
             with on_cores(1, None):
                 yield from _overloaded(case, setting, address)
+
+
+def _fronts(case: str) -> Iterator[tuple[str, str]]:
+    """Yield what a case is called without nginx before the service and with it, and the setting that makes it so."""
+    yield case, "false"
+    if nginx.program() is None:
+        print(f"nginx: not found; {case} is measured without it")
+        return
+    yield f"{case}, with nginx", "true"
 
 
 def _overloaded(case: str, setting: Setting, address: str) -> Iterator[dict[str, Any]]:
