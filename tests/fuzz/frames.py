@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
-from hpack import Encoder
+from hpack import Decoder, Encoder
+from hpack.exceptions import HPACKError
+from hyperframe.exceptions import HyperframeError
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -26,8 +28,14 @@ REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionI
 WATCH: Final = "/grpc.health.v1.Health/Watch"
 STREAM: Final = "/rtpredictor.v1.PredictionService/PredictStream"
 
+FRAME_HEADER_BYTES: Final = 9
+"""https://www.rfc-editor.org/rfc/rfc9113#section-4.1"""
+
 SECONDS = 10.0
 """How long a send or a receive may block: a server that reads no more is what some of this leads to."""
+
+MOMENT = 0.03
+"""How long an answer is waited for at least [s]."""
 
 
 @contextmanager
@@ -70,15 +78,41 @@ def valid_call(content: bytes) -> bytes:
 
 
 def exchanged(port: int, content: bytes) -> bool:
-    """Send bytes on a connection of their own, and say no more; return whether an answer came back."""
+    """Send bytes on a connection of their own, and say no more; return whether an answer came back.
+
+    The end of what is sent comes a moment after it: nginx answers nobody who has ended.
+    """
     with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
-        answered = b""
+        answered = bytearray()
         with suppress(OSError):
             connection.sendall(content)
+            connection.settimeout(MOMENT)
+            with suppress(TimeoutError):
+                _receive(connection, answered)
+            connection.settimeout(SECONDS)
             connection.shutdown(socket.SHUT_WR)
-            while piece := connection.recv(65_536):
-                answered += piece
-    return b"grpc-status" in answered
+            _receive(connection, answered)
+    return "grpc-status" in header_names(bytes(answered))
+
+
+def _receive(connection: socket.socket, received: bytearray) -> None:
+    while piece := connection.recv(65_536):
+        received += piece
+
+
+def header_names(answer: bytes) -> Iterator[str]:
+    """Yield the names of the headers in what a server sent on a connection, up to what is cut off or is no frame."""
+    decoder, block, left = Decoder(), b"", memoryview(answer)
+    with suppress(HyperframeError, HPACKError):
+        while len(left) >= FRAME_HEADER_BYTES:
+            frame, length = Frame.parse_frame_header(left[:FRAME_HEADER_BYTES])
+            body, left = left[FRAME_HEADER_BYTES:][:length], left[FRAME_HEADER_BYTES + length :]
+            frame.parse_body(body)
+            if isinstance(frame, HeadersFrame | ContinuationFrame):
+                block += frame.data
+                if "END_HEADERS" in frame.flags:
+                    yield from (name for name, _ in decoder.decode(block))
+                    block = b""
 
 
 def idle_connections(port: int, opened: ExitStack) -> None:

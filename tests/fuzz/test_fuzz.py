@@ -41,6 +41,17 @@ def test_no_input_is_more_than_refused(target: Target, tmp_path: Path) -> None:
     total = fuzz.take(target.name, 1, range(target.few), progress)
     assert total["found"] == []
     assert sum(total["outcomes"].values()) == target.few
+    # inputs that are all refused at the door would prove little
+    assert total["outcomes"]["answered"] > 0
+
+
+def test_an_answer_is_seen_among_compressed_headers() -> None:
+    trailers = frames.HeadersFrame(1, frames.Encoder().encode([("grpc-status", "0")]), flags=["END_HEADERS"])
+    sent = [frames.SettingsFrame(0), frames.headers("/a"), frames.DataFrame(1, b"x"), trailers]
+    told = b"".join(frame.serialize() for frame in sent)
+    assert b"grpc-status" not in told
+    assert [*frames.header_names(told)][-1] == "grpc-status"
+    assert [*frames.header_names(told[:-1])] == [*frames.header_names(told)][:-1]
 
 
 @pytest.mark.skipif(nginx.program() is None, reason=NO_NGINX)
