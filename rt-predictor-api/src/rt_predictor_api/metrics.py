@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Literal
+from typing import Any, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -283,42 +283,38 @@ class Metrics:
         self.registry = registry or _process_registry()
         self._collectors = {metric.name: metric.build(self.registry) for metric in table}
         # looking up a child by its labels costs four times as much as counting in it
-        self._children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
+        self._children: dict[tuple[str, ...], Any] = {}
         for metric in set(table) & set(KNOWN_LABELS):
             for labels in KNOWN_LABELS[metric]:
                 self._of(metric, labels)
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Raise a counter or gauge."""
-        collector = self._of(metric, labels)
-        if isinstance(collector, (Counter, Gauge)):  # a union would be made at each call
-            collector.inc(by)
+        self._of(metric, labels).inc(by)
 
     def set(self, metric: Metric, *labels: str, to: float) -> None:
         """Set a gauge; of a labelled one, all others become 0."""
-        collector = self._of(metric, labels)
+        gauge = self._of(metric, labels)
         for key, child in list(self._children.items()):
-            if key[0] == metric.name and isinstance(child, Gauge):
-                child.set(to if child is collector else 0.0)
+            if key[0] == metric.name:
+                child.set(to if child is gauge else 0.0)
 
     def replace(self, metric: Metric, values: Mapping[tuple[str, ...], float]) -> None:
         """Set a gauge for each combination of labels; those that were set before and are not named become nothing."""
         for labels, value in values.items():
-            gauge = self._of(metric, labels)
-            if isinstance(gauge, Gauge):
-                gauge.set(value)
+            self._of(metric, labels).set(value)
         for key, child in list(self._children.items()):
-            if key[0] == metric.name and key[1:] not in values and isinstance(child, Gauge):
+            if key[0] == metric.name and key[1:] not in values:
                 child.set(nan)
 
     def observe(self, metric: Metric, *labels: str, values: Iterable[float]) -> None:
         """Add values to a histogram."""
-        collector = self._of(metric, labels)
-        if isinstance(collector, Histogram):
-            for value in values:
-                collector.observe(value)
+        histogram = self._of(metric, labels)
+        for value in values:
+            histogram.observe(value)
 
-    def _of(self, metric: Metric, labels: tuple[str, ...]) -> Counter | Gauge | Histogram:
+    def _of(self, metric: Metric, labels: tuple[str, ...]) -> Any:
+        """Return the counter, gauge or histogram; which it is is not asked, as that costs as much as counting."""
         key = (metric.name, *labels)
         child = self._children.get(key)
         if child is None:
