@@ -104,7 +104,7 @@ def test_more_streams_than_the_limit_are_refused_and_calls_still_answered(served
 
 def test_a_deadline_ends_a_stream(client: Any, job: Any) -> None:
     sent = Sent()
-    responses = client.prediction.PredictStream(iter(sent), timeout=0.5)
+    responses = client.prediction.PredictStream(iter(sent), timeout=2)
     sent.send(PredictStreamRequest(jobs=[job()]))
     next(responses)
     with pytest.raises(grpc.RpcError) as caught:
