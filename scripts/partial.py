@@ -69,10 +69,10 @@ class Partial:
         return self
 
     def __exit__(self, *_: object) -> None:
-        empty = not self.size
         with suppress(OSError):  # a full disk has been told of where it was written to
             self._file.flush()
-        if empty:
+        # not by what was counted: an interrupt may come between a write and its count
+        if not os.fstat(self._file.fileno()).st_size:
             self.path.unlink(missing_ok=True)
             self._origin.unlink(missing_ok=True)
         with suppress(OSError):

@@ -163,6 +163,22 @@ def test_all_bytes_without_their_final_name_are_not_fetched_again(files: Files, 
     assert target.read_bytes() == files.content
 
 
+class Interrupting(bytes):
+    """What Ctrl-C comes upon once it is written."""
+
+    def __len__(self) -> int:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_between_a_write_and_its_count_keeps_what_came(files: Files, target: Path) -> None:
+    with suppress(KeyboardInterrupt), Partial(target) as partial:
+        partial.restart(files.url, '"one"')
+        partial.write(Interrupting(files.content[:10]))
+        pytest.fail("no interrupt came")
+    assert fetch(files.url, target).received == len(files.content) - 10
+    assert target.read_bytes() == files.content
+
+
 def test_more_bytes_than_the_file_has_are_thrown_away(files: Files, target: Path) -> None:
     with Partial(target) as partial:
         partial.restart(files.url, '"one"')
