@@ -24,7 +24,7 @@ const (
 	connections = 8
 	warmUpCalls = 20
 	callTimeout = 30 * time.Second
-	// as soon as a window is chosen, no pings measure how large it should be: they would come with every second reply
+	// where a window is chosen, no pings measure how large it should be while replies come
 	window = 1 << 20
 )
 
