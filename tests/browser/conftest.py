@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 JOBS = 6000
 HOUR = 3600
+BEGIN = int(time.time()) // HOUR * HOUR - 2 * HOUR
+"""When the last job was submitted that tests report: the same in all tests, though an hour ends between two."""
 DEADLINE = 120.0
 """How long a process may take to answer [s]; compiling the kernels takes most of it."""
 
@@ -245,7 +247,6 @@ def visit(look: Callable[..., Visit]) -> Visit:
 
 
 def _report(service: str, user: str, count: int) -> None:
-    begin = int(time.time()) // HOUR * HOUR - 2 * HOUR
     jobs = [
         {
             "job_id": f"{user}-{number}",
@@ -253,7 +254,7 @@ def _report(service: str, user: str, count: int) -> None:
             "name": f"run_{number % 7}",
             "wallclock_req": 3600 * (1 + number % 5),
             "nodes_req": 1 + number % 3,
-            "submit_time": begin - 1000 * number,
+            "submit_time": BEGIN - 1000 * number,
         }
         for number in range(count)
     ]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from rt_predictor_client import Client
+
 pytestmark = pytest.mark.browser
 
 SLOW = 120_000
@@ -23,11 +25,15 @@ def height(found: Any) -> float:
     return float(found.bounding_box()["y"])
 
 
-def test_figures_move_by_themselves_and_what_is_read_stays_where_it_is(look: Any) -> None:
+def test_figures_move_by_themselves_and_what_is_read_stays_where_it_is(
+    look: Any, site: Any, example: dict[str, Any]
+) -> None:
     visit = look(height=500)
     page = visit.open("analytics", "Analytics")
-    expect(figure(page, "One job, p50")).to_have_text("not told", timeout=SLOW)
-    # nobody asks for forecasts: the pages' own questions are the calls that are counted
+    page.get_by_text("Told by http://localhost").wait_for(timeout=SLOW)
+    with Client(f"localhost:{site.port}", timeout_seconds=60) as client:
+        client.predict(example)  # after the first reading, so that it is counted between two
+    expect(figure(page, "One job, p50")).to_have_text(re.compile(r"^[\d.]+ m?s$"), timeout=SLOW)
     expect(figure(page, re.compile("^Calls"))).to_have_text(re.compile(r"^[\d.]+/s$"), timeout=SLOW)
     page.locator("[aria-label^='Calls a second over ']").first.wait_for(timeout=SLOW)
     state = page.get_by_role("heading", name="State")
