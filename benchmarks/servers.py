@@ -69,6 +69,23 @@ def on_cores(first: int, end: int | None) -> Iterator[None]:
 
 
 @contextmanager
+def giving_way() -> Iterator[None]:
+    """Let what is started meanwhile wait for a core until another program leaves it, where the system can.
+
+    A load that comes from elsewhere never takes a core from a server in the middle of a call.
+    """
+    can = hasattr(os, "SCHED_BATCH")
+    had = os.sched_getscheduler(0) if can else 0
+    if can:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        yield
+    finally:
+        if can:
+            os.sched_setscheduler(0, had, os.sched_param(0))
+
+
+@contextmanager
 def empty(kind: str, work: Path) -> Iterator[str]:
     """Run a server of ``transports`` and yield its address."""
     port = free_port()

@@ -18,7 +18,7 @@ from load import GOOD, OPTIONS, REFUSED, WARM_UP_CALLS, Heard, Load, encoded, se
 from natives import Natives
 from rt_predictor_api.front import nginx
 from rt_predictor_client import Client
-from servers import empty, mlserver, mlserver_request, on_cores, ours, peer_environment
+from servers import empty, giving_way, mlserver, mlserver_request, on_cores, ours, peer_environment
 from serving_jobs import Asked
 
 PREDICT = "/rtpredictor.v1.PredictionService/Predict"
@@ -181,7 +181,10 @@ def _answered(answers: Iterator[bytes], jobs: int) -> float:
 
 
 def workers(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Measure two server processes beside one, saturated; they share the cores with the load, and nginx where it is."""
+    """Measure two server processes beside one, saturated.
+
+    They share the cores with nginx where it is, and with the load, which gives way to them.
+    """
     jobs = setting.asked.one_by_one()
     for case, before in _fronts("workers"):
         with ExitStack() as running:
@@ -190,7 +193,8 @@ def workers(setting: Setting) -> Iterator[dict[str, Any]]:
                 work = setting.work / f"workers-{number}"
                 way = ours(setting.models, work, number, forecast_cache_entries=0, nginx=before)
                 sides[str(number)] = setting.load(running.enter_context(way), PREDICT, jobs, in_flight=MANY)
-            heard = setting.bursts(sides, (GOOD, REFUSED, CUT))
+            with giving_way():
+                heard = setting.bursts(sides, (GOOD, REFUSED, CUT))
         two, one = (middle(of, rate) for of in heard.values())
         yield row(case, "calls/s of 2 processes, saturated", two, "1 process", one)
 

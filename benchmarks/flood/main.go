@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"log"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -117,6 +118,10 @@ func main() {
 	}
 	for i := range connections * warmUpCalls {
 		once(i)
+	}
+	if asked.Rate == 0 {
+		// who waits for replies needs one core, and no second one that looks for something to do
+		runtime.GOMAXPROCS(1)
 	}
 	result := &heard{Calls: map[string]int{}, Sent: []float64{}, Took: []float64{}, Refused: []float64{}}
 	var running sync.WaitGroup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from rt_predictor_core.artifact.manifest import Manifest
 from rt_predictor_core.artifact.publish import publish
 from rt_predictor_core.history.state import State
 from rt_predictor_core.models.forecast import Forecaster
-from rt_predictor_core.models.trees import Forest
+from rt_predictor_core.models.neighbours import Neighbours
 from rt_predictor_core.requests import Requests
 from rt_predictor_core.scores import pinball, point_scores
 from rt_predictor_formats.errors import Problem
@@ -81,22 +81,14 @@ def put(trained: Path, tmp_path: Path) -> Callable[..., Path]:
     return change
 
 
-@dataclass(frozen=True)
-class TooHigh:
-    """A member that says more than it should."""
-
-    member: Forest
-
-    def evaluate(self, table: np.ndarray) -> np.ndarray:
-        return self.member.evaluate(table) + 2.0
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return self.member.arrays()
-
-
 def shifted(forecaster: Forecaster) -> Forecaster:
-    """Return the model with members gone wrong, which move all quantiles up to the limit."""
-    return replace(forecaster, members={name: TooHigh(member) for name, member in forecaster.members.items()})
+    """Return the model with trees alone, which say so much more that all quantiles move up to the limit."""
+    trees = {
+        name: replace(member, base=member.base + 2.0)
+        for name, member in forecaster.members.items()
+        if not isinstance(member, Neighbours)
+    }
+    return replace(forecaster, members=trees, weights={name: forecaster.weights[name] for name in trees})
 
 
 def decided(

@@ -130,11 +130,11 @@ def _template(kind: Any, levels: tuple[float, ...], version: str, stale: bool, r
 def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
     """Yield the numbers of each good row, as Python numbers; times are from now on, but for the wallclock."""
     made = answer.forecasts
-    *times, wallclock = made.told(risk)
+    times, wallclock = made.told(risk)
     if made.elapsed is not None:
-        times = [(column.T - made.elapsed).T for column in times]
+        times = times - made.elapsed[:, None]
     columns = (
-        *times,
+        times,
         wallclock,
         made.exceeds,
         made.wallclock_req,
@@ -145,10 +145,10 @@ def _rows(answer: Answer, risk: float) -> Iterator[tuple[Any, ...]]:
 
 
 def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tuple[Any, ...]) -> None:
-    quantiles, median, interval, most_likely, wallclock, exceeds, requested, tier, jobs = row
+    (*quantiles, median, lower, upper, most_likely), wallclock, exceeds, requested, tier, jobs = row
     out.median_seconds = median
     out.most_likely_seconds = most_likely
-    out.interval.lower_seconds, out.interval.upper_seconds = interval
+    out.interval.lower_seconds, out.interval.upper_seconds = lower, upper
     for quantile, seconds in zip(out.quantiles, quantiles, strict=True):
         quantile.seconds = seconds
     out.recommended_wallclock.seconds = wallclock
@@ -163,13 +163,14 @@ def _fill(out: forecast_pb2.Forecast | forecast_pb2.RemainingForecast, row: tupl
 def columns(answer: Answer, risk: float) -> dict[str, np.ndarray]:
     """Return what is said of the good rows but for the quantiles, by the names of the contract's Arrow answer."""
     made = answer.forecasts
-    told, unlimited = made.told(risk), np.isnan(made.wallclock_req)
+    (times, wallclock), unlimited = made.told(risk), np.isnan(made.wallclock_req)
+    median, lower, upper, most_likely = times[:, len(made.levels) :].T
     return {
-        "median_seconds": told.median,
-        "most_likely_seconds": told.most_likely,
-        "lower_seconds": told.interval[:, 0],
-        "upper_seconds": told.interval[:, 1],
-        "recommended_wallclock_seconds": told.wallclock.astype(np.uint32),
+        "median_seconds": median,
+        "most_likely_seconds": most_likely,
+        "lower_seconds": lower,
+        "upper_seconds": upper,
+        "recommended_wallclock_seconds": wallclock.astype(np.uint32),
         "probability_exceeds_request": np.where(unlimited, np.nan, made.exceeds),
         "tier": np.array(TIERS, object)[made.tier],
         "history_jobs": made.jobs.astype(np.uint32),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from math import nan
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +42,11 @@ def hash_text(text: str | None) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") | 1
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _hash_stem(name: str | None) -> int:
+    return hash_text(stem(name or ""))
+
+
 def identity(job_id: str, submit_time: int) -> int:
     """Return the 64-bit identity of a job within its cluster."""
     return hash_text(f"{job_id}\0{submit_time}")
@@ -72,17 +78,16 @@ class Requests:
     @classmethod
     def from_rows(cls, rows: Sequence[Mapping[str, Any]]) -> Requests:
         """Build from mappings with the canonical column names; ``submit_time`` [s since 1970] is required."""
-        texts = np.zeros((len(rows), len(TEXTS) + 1), np.uint64)
-        numbers = np.full((len(rows), len(NUMBERS)), np.nan)
+        texts = np.empty((len(rows), len(TEXTS) + 1), np.uint64)
+        numbers = np.empty((len(rows), len(NUMBERS)))
         submit = np.empty(len(rows), np.int64)
         for i, row in enumerate(rows):
             for j, column in enumerate(TEXTS):
                 texts[i, j] = hash_text(row.get(column))
-            texts[i, STEM] = hash_text(stem(str(row.get("name") or "")))
+            texts[i, STEM] = _hash_stem(row.get("name"))
             for j, column in enumerate(NUMBERS):
                 value = row.get(column)
-                if value is not None:
-                    numbers[i, j] = value
+                numbers[i, j] = nan if value is None else value
             submit[i] = row["submit_time"]
         return cls(texts, numbers, submit)
 

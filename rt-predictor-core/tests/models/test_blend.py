@@ -47,7 +47,11 @@ def test_where_no_member_that_is_heard_knows_anything_all_are_heard() -> None:
 
 @given(SEEDS)
 def test_sorting_undoes_crossings_and_changes_nothing_else(seed: int) -> None:
-    quantiles = np.random.default_rng(seed).normal(size=(5, 4))
+    random = np.random.default_rng(seed)
+    unknown = random.normal(size=(5, 4))
+    unknown[random.random(unknown.shape) < 0.3] = np.nan
+    np.testing.assert_array_equal(monotone(unknown), np.sort(unknown))
+    quantiles = random.normal(size=(5, 4))
     told = monotone(quantiles)
     assert (np.diff(told) >= 0).all()
     np.testing.assert_array_equal(np.sort(told), np.sort(quantiles))

@@ -125,6 +125,10 @@ def test_forests_side_by_side_say_what_each_says_alone(seed: int, trees: list[in
     np.testing.assert_array_equal(together.evaluate(table), np.hstack([one.evaluate(table) for one in forests]))
     # all that is known of them, types and forms: as if they had been read
     BinaryForest.from_arrays(together.arrays())
+    others = [oblivious(random, some, 5, levels) for levels, some in enumerate(trees, 1)]
+    beside = ObliviousForest.side_by_side(others)
+    np.testing.assert_array_equal(beside.evaluate(table), np.hstack([one.evaluate(table) for one in others]))
+    ObliviousForest.from_arrays(beside.arrays())
 
 
 def test_nodes_that_lead_in_a_circle_are_refused() -> None:
@@ -231,23 +235,28 @@ def test_forecasts_say_what_their_definitions_say(
     np.testing.assert_array_equal(some.most_likely, most_likely_of(some))
 
 
-@settings(max_examples=30, deadline=None)
-@given(SEEDS)
-def test_trees_that_nobody_hears_change_nothing(seed: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.lists(st.sampled_from(["binary", "oblivious", "near", "wide"]), max_size=5), st.sampled_from([1, 9]))
+def test_members_as_one_say_what_each_says_and_trees_that_nobody_hears_change_nothing(
+    seed: int, kinds: list[str], jobs: int
+) -> None:
     random = np.random.default_rng(seed)
     target = Target(0.5, 3600.0, 28.0)
+    grow = {"binary": forest, "oblivious": oblivious}
     members = {
-        "one": forest(random, 20, len(NAMES), 6),
-        "neighbours": Neighbours.of(LEVELS, target, "near"),
-        "two": forest(random, 20, len(NAMES), 6),
+        f"{number} {kind}": grow[kind](random, 20, len(NAMES), 6)
+        if kind in grow
+        else Neighbours.of(LEVELS, target, kind)
+        for number, kind in enumerate(kinds)
     }
-    heard = random.random((3, 6)) < 0.5
+    heard = random.random((len(kinds), 6)) < 0.5
     weights = dict(zip(members, heard / 3.0, strict=True))
     chance = forest(random, 20, len(NAMES), 1)
     model = Forecaster(LEVELS, members, weights, chance, Calibration(LEVELS), target)
-    table = np.abs(random.normal(8.0, 3.0, (9, len(NAMES)))).astype(np.float32)
-    table[::2] = np.nan
-    expected = monotone(blend([member.evaluate(table) for member in members.values()], heard))
+    table = np.abs(random.normal(8.0, 3.0, (jobs, len(NAMES)))).astype(np.float32)
+    table[1::2] = np.nan
+    alone = [member.evaluate(table) for member in members.values()]
+    expected = monotone(blend(np.array(alone).reshape(-1, jobs, 6), heard))
     said = model.said(table)
     np.testing.assert_array_equal(said.raw, expected)
     np.testing.assert_array_equal(said.log_odds, chance.evaluate(table)[:, 0])

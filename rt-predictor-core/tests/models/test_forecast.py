@@ -236,9 +236,10 @@ def test_what_is_told_at_once_is_what_each_part_says(
     requests, history = asked(random_log, 80, 6)
     some = forecaster(1, LEVELS, Target(0.5, 3600.0, 60.0)).forecast(requests, history)
     some = some if elapsed is None else some.given(np.full(len(some), elapsed))
-    parts = (some.quantiles, some.median, some.interval, some.most_likely, some.wallclock(0.2))
-    for told, part in zip(some.told(0.2), parts, strict=True):
-        np.testing.assert_array_equal(told, part)
+    told = some.told(0.2)
+    parts = (some.quantiles, some.median, some.interval, some.most_likely)
+    np.testing.assert_array_equal(told.times, np.column_stack(parts))
+    np.testing.assert_array_equal(told.wallclock, some.wallclock(0.2))
 
 
 def test_a_calibration_that_learns_moves_the_quantiles_but_not_the_median(

@@ -16,10 +16,11 @@ import numpy as np
 from numba import njit
 
 from rt_predictor_core.features import neighbours, queued
-from rt_predictor_core.features.keys import KEYS, TIER_KEYS
+from rt_predictor_core.features.keys import KEYS, TIER_KEYS, fill
 from rt_predictor_core.features.neighbours import Nearby, traits_of
 from rt_predictor_core.features.queued import Queue
 from rt_predictor_core.features.slots import row_for, slot_of
+from rt_predictor_core.requests import NUMBERS, STEM
 
 DECAY: Final = 0.8
 """Weight of the past when one more job of a key ends."""
@@ -63,6 +64,7 @@ _FIRST_NEIGHBOUR = _KEYS * _PER_KEY
 _FIRST_QUEUED = _FIRST_NEIGHBOUR + len(neighbours.FEATURES)
 _TIER_KEYS = np.array(TIER_KEYS)
 _NO_KEY = np.uint64(0)
+_WALLCLOCK, _PROCESSORS = NUMBERS.index("wallclock_req"), NUMBERS.index("processors_req")
 
 
 class Statistics(NamedTuple):
@@ -222,8 +224,18 @@ def read_row(asked: Asked, i: int, state: Statistics, nearby: Nearby, queue: Que
 
 
 @njit(cache=True, nogil=True)
+def asked_of(texts: np.ndarray, numbers: np.ndarray, submit: np.ndarray) -> Asked:
+    """Return what is needed of requests with these columns."""
+    keys = np.zeros((len(submit), _KEYS), np.uint64)
+    fill(texts, numbers, keys)
+    return Asked(keys, texts[:, STEM], numbers[:, _WALLCLOCK], numbers[:, _PROCESSORS], submit)
+
+
+@njit(cache=True, nogil=True)
 def read_many(
-    asked: tuple[np.ndarray, ...],
+    texts: np.ndarray,
+    numbers: np.ndarray,
+    submit: np.ndarray,
     state: tuple[np.ndarray, ...],
     nearby: tuple[np.ndarray, ...],
     queue: tuple[np.ndarray, ...],
@@ -231,15 +243,15 @@ def read_many(
     tier: np.ndarray,
     jobs: np.ndarray,
 ) -> None:
-    """Read each of ``n`` jobs: ``out`` float32[n, len(FEATURES)], ``tier`` uint8[n], ``jobs`` uint32[n].
+    """Read each of ``n`` requests: ``out`` float32[n, len(FEATURES)], ``tier`` uint8[n], ``jobs`` uint32[n].
 
-    Takes what ``read_row`` does, as plain tuples: of named ones numba looks up the type at each call, which takes as
-    long as the reading of a row.
+    Takes the columns of ``Requests``, and the states as plain tuples: of named ones numba looks up the type at each
+    call, which takes as long as the reading of a row.
     """
-    jobs_asked, known = Asked(*asked), Statistics(*state)
+    asked, known = asked_of(texts, numbers, submit), Statistics(*state)
     people, waiting = Nearby(*nearby), Queue(*queue)
     for i in range(len(out)):
-        tier[i], jobs[i] = read_row(jobs_asked, i, known, people, waiting, out[i])
+        tier[i], jobs[i] = read_row(asked, i, known, people, waiting, out[i])
 
 
 @njit(cache=True, nogil=True)

@@ -56,7 +56,8 @@ def _join(kind: int, a: np.uint64, b: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def _fill(texts: np.ndarray, numbers: np.ndarray, keys: np.ndarray) -> None:
+def fill(texts: np.ndarray, numbers: np.ndarray, keys: np.ndarray) -> None:
+    """Write ``keys_of`` requests with these ``texts`` and ``numbers`` into ``keys``, which are 0 before."""
     one = np.uint64(1)
     for i in range(len(texts)):
         user = texts[i, _USER]
@@ -79,5 +80,5 @@ def _fill(texts: np.ndarray, numbers: np.ndarray, keys: np.ndarray) -> None:
 def keys_of(requests: Requests) -> np.ndarray:
     """Return the history keys of each request, uint64[n, len(KEYS)]; 0 where a part of the key is unknown."""
     keys = np.zeros((len(requests), len(KEYS)), np.uint64)
-    _fill(requests.texts, requests.numbers, keys)
+    fill(requests.texts, requests.numbers, keys)
     return keys

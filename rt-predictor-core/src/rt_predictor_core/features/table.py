@@ -7,12 +7,15 @@ from hashlib import sha256
 from typing import Final
 
 import numpy as np
+from numba import njit
 
 from rt_predictor_core.features import history, keys, neighbours, queued, request
 from rt_predictor_core.requests import Requests
 
 NAMES: Final = (*request.FEATURES, *history.FEATURES)
 """Names of the feature columns."""
+
+_FIRST_KNOWN = len(request.FEATURES)
 
 FIRST_QUEUED: Final = len(NAMES) - len(queued.FEATURES)
 """From this column on, the features are those of ``queued``: a model may do without them."""
@@ -52,10 +55,19 @@ class HistoryRows:
 
     @classmethod
     def empty(cls, rows: int) -> HistoryRows:
-        """Return rows that know nothing: what is left when the history cannot be read."""
-        features = np.empty((rows, len(history.FEATURES)), np.float32)
-        features.fill(np.nan)
-        return cls(features, np.zeros(rows, np.uint8), np.zeros(rows, np.uint32))
+        """Return rows that know nothing."""
+        known = cls.unread(rows)
+        known.features.fill(np.nan)
+        known.tier.fill(0)
+        known.jobs.fill(0)
+        return known
+
+    @classmethod
+    def unread(cls, rows: int) -> HistoryRows:
+        """Return room for rows that are still to be read; what is in it is anything."""
+        return cls(
+            np.empty((rows, len(history.FEATURES)), np.float32), np.empty(rows, np.uint8), np.empty(rows, np.uint32)
+        )
 
     def take(self, rows: np.ndarray | slice) -> HistoryRows:
         """Return the rows that an index array, a mask or a slice selects."""
@@ -70,6 +82,11 @@ def used_columns(*, queued: bool) -> int:
 def assemble(requests: Requests, rows: HistoryRows) -> np.ndarray:
     """Return the feature table, float32[n, len(NAMES)]."""
     table = np.empty((len(requests), len(NAMES)), np.float32)
-    request.fill(requests.numbers, requests.submit_time, table)
-    table[:, len(request.FEATURES) :] = rows.features
+    _assemble(requests.numbers, requests.submit_time, rows.features, table)
     return table
+
+
+@njit(cache=True, nogil=True)
+def _assemble(numbers: np.ndarray, submit_time: np.ndarray, known: np.ndarray, out: np.ndarray) -> None:
+    request.fill(numbers, submit_time, out)
+    out[:, _FIRST_KNOWN:] = known

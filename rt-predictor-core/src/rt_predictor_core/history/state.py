@@ -11,12 +11,12 @@ import numpy as np
 from rt_predictor_core.features import history as kernel
 from rt_predictor_core.features import neighbours, queued, slots
 from rt_predictor_core.features.history import Asked, Happened, Statistics
-from rt_predictor_core.features.keys import KEYS, keys_of
+from rt_predictor_core.features.keys import KEYS
 from rt_predictor_core.features.neighbours import KEPT, RUNNING_KEPT, Nearby
 from rt_predictor_core.features.queued import SECONDS_KEPT
 from rt_predictor_core.features.table import HistoryRows
 from rt_predictor_core.history.log import EventLog
-from rt_predictor_core.requests import NUMBERS, STEM, Requests
+from rt_predictor_core.requests import Requests
 
 SNAPSHOT: Final = (
     *("keys", "statistics"),
@@ -36,8 +36,6 @@ _KINDS: Final = {
 }
 """Types of the arrays of a snapshot that are not float64."""
 
-_PROCESSORS = NUMBERS.index("processors_req")
-
 
 @dataclass(frozen=True)
 class Ended:
@@ -54,10 +52,8 @@ class Ended:
 
 def asked_of(requests: Requests) -> Asked:
     """Return what the kernel needs of requests."""
-    numbers = requests.numbers
-    return Asked(
-        keys_of(requests), requests.texts[:, STEM], numbers[:, 0], numbers[:, _PROCESSORS], requests.submit_time
-    )
+    asked: Asked = kernel.asked_of(requests.texts, requests.numbers, requests.submit_time)
+    return asked
 
 
 class State:
@@ -108,10 +104,10 @@ class State:
 
     def read(self, requests: Requests) -> HistoryRows:
         """Return what is known of each request as of its submit time."""
-        rows = HistoryRows.empty(len(requests))
-        asked, state = tuple(asked_of(requests)), tuple(self._statistics)
-        nearby, queue = tuple(self._nearby), tuple(self._queue)
-        kernel.read_many(asked, state, nearby, queue, rows.features, rows.tier, rows.jobs)
+        rows = HistoryRows.unread(len(requests))
+        asked = (requests.texts, requests.numbers, requests.submit_time)
+        state = (tuple(self._statistics), tuple(self._nearby), tuple(self._queue))
+        kernel.read_many(*asked, *state, rows.features, rows.tier, rows.jobs)
         return rows
 
     def replay(

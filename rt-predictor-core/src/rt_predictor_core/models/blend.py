@@ -16,11 +16,12 @@ def blend(members: Sequence[np.ndarray] | np.ndarray, heard: np.ndarray) -> np.n
     by level, is not led astray by one member that is far off, as a mean is: Jose, Grushka-Cockayne, Lichtendahl,
     "Trimmed Opinion Pools and the Crowd's Calibration Problem", Management Science 60(2), 2014.
     """
-    return np.asarray(_middle(np.asarray(members), np.ascontiguousarray(heard)))
+    return np.asarray(middle(np.asarray(members), np.ascontiguousarray(heard)))
 
 
 @njit(cache=True, nogil=True)
-def _middle(said: np.ndarray, heard: np.ndarray) -> np.ndarray:
+def middle(said: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    """Return ``blend`` of float64[members, n, levels], which compiled code may call."""
     members, jobs, levels = said.shape
     out = np.full((jobs, levels), np.nan)
     values = np.empty(members)
@@ -51,4 +52,19 @@ def monotone(quantiles: np.ndarray) -> np.ndarray:
     Rearrangement never makes a set of quantiles worse: Chernozhukov, Fernandez-Val, Galichon, "Quantile and
     Probability Curves Without Crossing", Econometrica 78(3), 2010.
     """
-    return np.sort(quantiles, axis=1)
+    sorted_ = np.array(quantiles, np.float64, order="C")
+    rearrange(sorted_)
+    return sorted_
+
+
+@njit(cache=True, nogil=True)
+def rearrange(quantiles: np.ndarray) -> None:
+    """Sort quantiles float64[n, levels] along the levels, in place; NaN come last."""
+    for i in range(len(quantiles)):
+        # they are few and nearly in order
+        for q in range(1, quantiles.shape[1]):
+            value, place = quantiles[i, q], q
+            while place > 0 and not (np.isnan(value) or quantiles[i, place - 1] <= value):
+                quantiles[i, place] = quantiles[i, place - 1]
+                place -= 1
+            quantiles[i, place] = value

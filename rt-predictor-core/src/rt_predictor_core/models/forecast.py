@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, expm1, inf, isfinite, nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -14,12 +14,13 @@ from numba import njit
 from rt_predictor_core.features import history as features
 from rt_predictor_core.features.table import HistoryRows, assemble
 from rt_predictor_core.models import curve
-from rt_predictor_core.models.blend import blend, monotone
 from rt_predictor_core.models.conformal import COVERAGE, HIGHEST, LOWEST, WALLCLOCK_LEVELS, Calibration
 from rt_predictor_core.models.curve import unfinished
 from rt_predictor_core.models.distribution import Distribution, quantiles
+from rt_predictor_core.models.ensemble import Together, say, together
+from rt_predictor_core.models.shapes import Shape
 from rt_predictor_core.models.target import SHORTEST_SECONDS, Target, seconds, wallclock_or
-from rt_predictor_core.models.trees import BinaryForest, Forest, ObliviousForest
+from rt_predictor_core.models.trees import BinaryForest
 from rt_predictor_core.requests import Requests
 
 MINUTE = 60
@@ -92,7 +93,8 @@ class Forecasts:
     def told(self, risk: float) -> Told:
         """Return all that is said of the jobs at an accepted ``risk``, in (0, 1), for less than piece by piece."""
         if self.elapsed is not None:
-            return Told(self.quantiles, self.median, self.interval, self.most_likely, self.wallclock(risk))
+            times = np.column_stack([self.quantiles, self.median, self.interval, self.most_likely])
+            return Told(times, self.wallclock(risk))
         parts = (self.levels, self.free, self.limit, self.plain, self.read, self.usual, self.wallclock_req)
         return Told(*_told(risk, *parts))
 
@@ -133,12 +135,15 @@ class Forecasts:
 
 
 class Told(NamedTuple):
-    """What is said of ``n`` jobs at an accepted risk: arrays as the members of ``Forecasts`` of these names."""
+    """What is said of ``n`` jobs at an accepted risk, as the members of ``Forecasts`` of these names say it.
 
-    quantiles: np.ndarray
-    median: np.ndarray
-    interval: np.ndarray
-    most_likely: np.ndarray
+    Attributes
+    ----------
+    times: float64[n, levels + 4] in seconds: quantiles, median, the two ends of the interval, most likely.
+    wallclock: int64[n] in seconds.
+    """
+
+    times: np.ndarray
     wallclock: np.ndarray
 
 
@@ -152,7 +157,7 @@ class Forecaster:
     """
 
     levels: np.ndarray
-    members: Mapping[str, Forest]
+    members: Mapping[str, Shape]
     weights: Mapping[str, np.ndarray]
     chance: BinaryForest
     calibration: Calibration
@@ -160,35 +165,12 @@ class Forecaster:
 
     def said(self, table: np.ndarray) -> Said:
         """Return what the members say of the jobs of a feature table, float32[n, features]."""
-        walked, levels, first = self._walked.evaluate(table), len(self.levels), 0
-        said = np.empty((len(self.members), len(table), levels))
-        for place, member in zip(said, self.members.values(), strict=True):
-            if isinstance(member, BinaryForest):
-                place[:] = walked[:, first : first + levels]
-                first += levels
-            else:
-                place[:] = member.evaluate(table)
-        return Said(monotone(blend(said, self._heard)), np.ascontiguousarray(walked[:, first]))
+        return Said(*say(table, self._together))
 
     @cached_property
-    def _heard(self) -> np.ndarray:
-        return np.stack([self.weights[name] > 0.0 for name in self.members])
-
-    @cached_property
-    def _walked(self) -> BinaryForest:
-        """The binary members and ``chance``, which are walked in one go.
-
-        They are without trees that nobody hears: where other trees are heard, which know every job.
-        """
-        members = list(self.members.values())
-        trees = [isinstance(member, BinaryForest | ObliviousForest) for member in members]
-        sure = self._heard[trees].any(axis=0)
-        heard = [
-            member.only(heard | ~sure)
-            for member, heard in zip(members, self._heard, strict=True)
-            if isinstance(member, BinaryForest)
-        ]
-        return BinaryForest.side_by_side([*heard, self.chance])
+    def _together(self) -> Together:
+        heard = {name: weights > 0.0 for name, weights in self.weights.items()}
+        return together(len(self.levels), self.members, heard, self.chance)
 
     def forecast(self, requests: Requests, history: HistoryRows) -> Forecasts:
         """Forecast jobs from their requests and what the history says of them."""
@@ -200,7 +182,8 @@ class Forecaster:
 
     def told(self, inputs: Inputs) -> Forecasts:
         """Return the forecasts that follow from the inputs."""
-        return self.finish(self.said(inputs.table), inputs.requests, inputs.history, inputs.read)
+        asked = self._asked(inputs.requests, inputs.history, inputs.read)
+        return self._made(_forecast(inputs.table, self._together, *asked), inputs.history)
 
     def level_of(self, plain: np.ndarray, wallclock_req: np.ndarray, run: np.ndarray) -> np.ndarray:
         """Return what calibration learns from jobs that ended after ``run``, float64[n] in seconds: float64[n, 3].
@@ -212,22 +195,18 @@ class Forecaster:
 
     def finish(self, said: Said, requests: Requests, history: HistoryRows, read: np.ndarray) -> Forecasts:
         """Turn what the members said into forecasts; ``read`` are each job's levels, see ``Calibration.at``."""
-        wallclock, split, target = np.ascontiguousarray(requests.wallclock_req), len(self.levels), self.target
-        plain, free, limit, chance, usual = _finished(
-            said.raw, said.log_odds, wallclock, history.features[:, _USUAL], read, self.levels,
-            target.usual_wallclock, target.power, target.grace,
-        )  # fmt: skip
+        asked = self._asked(requests, history, read)
+        return self._made(_finished(said.raw, said.log_odds, *asked), history)
+
+    def _asked(self, requests: Requests, history: HistoryRows, read: np.ndarray) -> tuple[Any, ...]:
+        target = self.target
+        scale = (target.usual_wallclock, target.power, target.grace)
+        return requests.numbers, history.features, read, self.levels, *scale
+
+    def _made(self, found: tuple[np.ndarray, ...], history: HistoryRows) -> Forecasts:
+        free, wallclock_req, limit, plain, read, chance, usual = found
         return Forecasts(
-            levels=self.levels,
-            free=free,
-            wallclock_req=wallclock,
-            limit=limit,
-            tier=history.tier,
-            jobs=history.jobs,
-            plain=plain,
-            read=np.ascontiguousarray(read[:, split:]),
-            chance=chance,
-            usual=usual,
+            self.levels, free, wallclock_req, limit, history.tier, history.jobs, plain, read, chance, usual
         )
 
 
@@ -286,15 +265,19 @@ def level_of(plain: Distribution, run: np.ndarray, leeway: float = 0.0) -> np.nd
 def _finished(  # noqa: PLR0913, PLR0917 - compiled code takes no objects
     raw: np.ndarray,
     log_odds: np.ndarray,
-    wallclock_req: np.ndarray,
-    usual_log: np.ndarray,
+    numbers: np.ndarray,
+    known: np.ndarray,
     read: np.ndarray,
     levels: np.ndarray,
     usual_wallclock: float,
     power: float,
     grace: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return ``plain``, ``free``, ``limit``, ``chance`` and ``usual`` of ``Forecasts``."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return ``free``, ``wallclock_req``, ``limit``, ``plain``, ``read``, ``chance`` and ``usual`` of ``Forecasts``.
+
+    ``numbers`` are of ``Requests``, ``known`` the features of ``HistoryRows``.
+    """
+    wallclock_req = numbers[:, 0].copy()
     plain = seconds(raw, wallclock_req, usual_wallclock, power)
     free, jobs = np.empty(plain.shape), len(plain)
     limit, chance, usual = np.empty(jobs), np.empty(jobs), np.empty(jobs)
@@ -304,8 +287,15 @@ def _finished(  # noqa: PLR0913, PLR0917 - compiled code takes no objects
             free[i, q] = max(curve.quantile(asked[q], 1.0, levels, plain[i], inf, 0.0), SHORTEST_SECONDS)
         limit[i] = wallclock_or(wallclock_req[i], inf, grace)
         chance[i] = nan if np.isnan(wallclock_req[i]) else 1.0 / (1.0 + exp(-log_odds[i]))
-        usual[i] = expm1(np.float64(usual_log[i]))
-    return plain, free, limit, chance, usual
+        usual[i] = expm1(np.float64(known[i, _USUAL]))
+    return free, wallclock_req, limit, plain, read[:, len(levels) :].copy(), chance, usual
+
+
+@njit(cache=True, nogil=True)
+def _forecast(table: np.ndarray, members: Together, *asked: Any) -> tuple[np.ndarray, ...]:
+    """Return ``_finished`` of what members say, by one call from Python; ``asked`` is what that takes besides."""
+    raw, log_odds = say(table, members)
+    return _finished(raw, log_odds, *asked)
 
 
 @njit(cache=True, nogil=True)
@@ -375,14 +365,12 @@ def _told(  # noqa: PLR0913, PLR0917
     read: np.ndarray,
     usual: np.ndarray,
     wallclock_req: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return ``Told`` of jobs before they start."""
-    elapsed = np.zeros(len(free))
-    told = quantiles(levels.reshape(1, -1), levels, free, limit, elapsed)
-    return (
-        told,
-        told[:, np.searchsorted(levels, 0.5)].copy(),
-        _intervals(read, levels, plain, limit, elapsed),
-        _likeliest(usual, levels, free, limit),
-        _wallclocks(risk, read, levels, plain, limit, wallclock_req, elapsed),
-    )
+    elapsed, split = np.zeros(len(free)), len(levels)
+    times = np.empty((len(free), split + 4))
+    times[:, :split] = quantiles(levels.reshape(1, -1), levels, free, limit, elapsed)
+    times[:, split] = times[:, np.searchsorted(levels, 0.5)]
+    times[:, split + 1 : split + 3] = _intervals(read, levels, plain, limit, elapsed)
+    times[:, split + 3] = _likeliest(usual, levels, free, limit)
+    return times, _wallclocks(risk, read, levels, plain, limit, wallclock_req, elapsed)

@@ -24,17 +24,17 @@ _REQUEST = NAMES.index("log_wallclock_req")
 
 
 @njit(cache=True, nogil=True)
-def _shares(
+def shares(
     table: np.ndarray,
     columns: np.ndarray,
     right: np.ndarray,
     share: np.ndarray,
-    power: float,
-    usual: float,
-    grace: float,
-) -> np.ndarray:
-    """Return run times on lines between the known ones, held to the limit, in units of the target."""
-    out, run = np.empty((len(table), len(right))), np.empty(len(columns))
+    target: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write run times on lines between the known ones, held to the limit, in units of the target, into ``out``."""
+    run = np.empty(len(columns))
+    power, usual, grace = target
     for i in range(len(table)):
         for j in range(len(columns)):
             run[j] = expm1(np.float64(table[i, columns[j]]))
@@ -45,7 +45,6 @@ def _shares(
             time = (1.0 - share[q]) * run[right[q] - 1] + share[q] * run[right[q]]
             # where nothing has ended, it stays unknown
             out[i, q] = nan if np.isnan(time) else (min(time, limit) / scale) ** power
-    return out
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,10 @@ class Neighbours(Flat):
 
     def evaluate(self, table: np.ndarray) -> np.ndarray:
         """Return float64[n, levels] for a feature table float32[n, features]; NaN where nothing has ended."""
-        return np.asarray(_shares(table, self.columns, *self._between, *self.target.tolist()))
+        out = np.empty((len(table), len(self.levels)))
+        right, share = self.between
+        shares(table, self.columns, right, share, self.target, out)
+        return out
 
     def check(self) -> None:
         """Raise ValueError where a column leads nowhere, or a number is none that training gives."""
@@ -81,7 +83,7 @@ class Neighbours(Flat):
         Target(*self.target.tolist()).check()
 
     @cached_property
-    def _between(self) -> tuple[np.ndarray, np.ndarray]:
+    def between(self) -> tuple[np.ndarray, np.ndarray]:
         """The known level above each wanted one, and how far the way to it: straight lines, flat beyond the ends."""
         known, wanted = np.array(neighbours.LEVELS), self.levels
         right = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
