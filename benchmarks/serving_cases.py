@@ -35,6 +35,9 @@ OVERLOAD = 5
 OVERLOAD_BURSTS = 10
 """That lasts for so many bursts: its first moments, in which the service finds out, are part of what is measured."""
 
+BRIEF = 3
+"""So many bursts of two processes and of one take the place of one."""
+
 FEW = 5
 IN_FLIGHT = 8
 MANY = 16
@@ -183,9 +186,11 @@ def _answered(answers: Iterator[bytes], jobs: int) -> float:
 def workers(setting: Setting) -> Iterator[dict[str, Any]]:
     """Measure two server processes beside one, saturated.
 
-    They share the cores with nginx where it is, and with the load, which gives way to them.
+    They share the cores with nginx where it is, and with the load, which gives way to them. Each burst draws anew which
+    worker has which connection, and how busy the machine is; so many are sent, and short ones.
     """
     jobs = setting.asked.one_by_one()
+    setting = replace(setting, seconds=setting.seconds / BRIEF, rounds=setting.rounds * BRIEF)
     for case, before in _fronts("workers"):
         with ExitStack() as running:
             sides = {}

@@ -24,6 +24,7 @@ import (
 const (
 	connections = 8
 	warmUpCalls = 20
+	// how long after its end a load waits for replies
 	callTimeout = 30 * time.Second
 	// where a window is chosen, no pings measure how large it should be while replies come
 	window = 1 << 20
@@ -108,9 +109,11 @@ func main() {
 		}
 		channels[i] = channel
 	}
+	// one deadline for all, as one for each call would cost a timer each
+	lasts := time.Duration(asked.Seconds*float64(time.Second)) + callTimeout
+	ctx, cancel := context.WithTimeout(context.Background(), lasts)
+	defer cancel()
 	once := func(i int) string {
-		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-		defer cancel()
 		var reply []byte
 		message := asked.Messages[i%len(asked.Messages)]
 		err := channels[i%connections].Invoke(ctx, asked.Method, message, &reply, grpc.WaitForReady(true))
