@@ -113,14 +113,14 @@ func main() {
 	lasts := time.Duration(asked.Seconds*float64(time.Second)) + callTimeout
 	ctx, cancel := context.WithTimeout(context.Background(), lasts)
 	defer cancel()
-	once := func(i int) string {
+	once := func(i int, channel *grpc.ClientConn) string {
 		var reply []byte
 		message := asked.Messages[i%len(asked.Messages)]
-		err := channels[i%connections].Invoke(ctx, asked.Method, message, &reply, grpc.WaitForReady(true))
+		err := channel.Invoke(ctx, asked.Method, message, &reply, grpc.WaitForReady(true))
 		return canonical(status.Code(err).String())
 	}
 	for i := range connections * warmUpCalls {
-		once(i)
+		once(i, channels[i%connections])
 	}
 	if asked.Rate == 0 {
 		// who waits for replies needs one core, and no second one that looks for something to do
@@ -133,15 +133,17 @@ func main() {
 		for i := range int(asked.Rate * asked.Seconds) {
 			due := begin.Add(time.Duration(float64(i) / asked.Rate * float64(time.Second)))
 			time.Sleep(time.Until(due))
-			running.Go(func() { result.take(once(i), due) })
+			running.Go(func() { result.take(once(i, channels[i%connections]), due) })
 		}
 	} else {
 		for caller := range asked.InFlight {
 			running.Go(func() {
+				// each keeps to its connection: if all took turns on all, the busiest server would set the pace of every one
+				channel := channels[caller%connections]
 				// each begins elsewhere, so that equal messages do not meet
 				for i := 101 * caller; time.Since(begin).Seconds() < asked.Seconds; i += connections + 1 {
 					due := time.Now()
-					result.take(once(i), due)
+					result.take(once(i, channel), due)
 				}
 			})
 		}
