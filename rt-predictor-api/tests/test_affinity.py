@@ -48,10 +48,17 @@ def test_a_core_that_is_taken_away_is_no_failure(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_calls_are_answered_on_one_core_unless_told_otherwise(served: Any, job: Any, kept: bool) -> None:  # noqa: FBT001 - a case
+def test_calls_are_answered_on_one_core_unless_told_otherwise(
+    served: Any,
+    job: Any,
+    until: Any,
+    kept: bool,  # noqa: FBT001 - a case
+) -> None:
     everywhere, others = os.sched_getaffinity(0), set(enumerate_threads())
     with served(one_core=kept) as client:
         assert client.prediction.Predict(PredictRequest(job=job())).forecast.median_seconds > 0
+        # it says that it is ready before the last of them begin
+        until(lambda: {"watch", "guard"} <= {one.name for one in set(enumerate_threads()) - others}, "its threads")
         on = {
             thread.name: os.sched_getaffinity(thread.native_id or 0)
             for thread in set(enumerate_threads()) - others
